@@ -59,3 +59,16 @@ const (
 	Candidate
 	Leader
 )
+
+// Position names an entry: its index, and the term that tells it from others at that index.
+type Position struct {
+	Index Index
+	Term  Term
+}
+
+// bytes is what an entry weighs in every limit: its data and a fixed part for its header.
+func (e *Entry) bytes() int { return len(e.Data) + entryOverheadBytes }
+
+const entryOverheadBytes = 32
+
+func (e Entry) position() Position { return Position{e.Index, e.Term} }

@@ -9,28 +9,27 @@ import "io"
 // equal replies, on every replica, for ever: no clock, no randomness but Context's, no map order.
 type Machine interface {
 	// Apply executes a command. cmd is immutable and valid for the call. A user's mistake is a
-	// reply, not an error. A panic stops the node and names the entry.
+	// reply, not an error. A panic stops the node and names the entry. ctx is valid for the call.
+	// The reply is copied before the next call, so it may lie in a buffer that is used again.
 	Apply(ctx *Context, cmd []byte) []byte
-	// Query answers without changing anything, between Applies.
+	// Query answers without changing anything, between Applies. Its reply is copied too.
 	Query(ctx *Context, q []byte) []byte
 	// Snapshot freezes a view, in time that does not grow with the state. It is written while
 	// Apply goes on, from another goroutine.
 	Snapshot() io.WriterTo
-	// Restore replaces the whole state by what a snapshot wrote.
+	// Restore replaces the whole state by what a snapshot wrote. It reads r to its end, which
+	// checks the rest of the stream, and should replace nothing before; after an error, the state
+	// is one that is never used.
 	Restore(r io.Reader) error
 }
 
 // Hasher is an optional part of a Machine: an incremental hash of the whole state.
 type Hasher interface{ Hash() uint64 }
 
-// Context is where a command runs.
-type Context struct {
-	Index    uint64 // of the log entry
-	Op       uint64 // of this request; on a query, of the last one applied
-	LogTime  uint64 // ms since the cluster began
-	Settings Settings
-	seed     uint64
-}
+// Versioned is an optional part of a Machine whose later versions add commands. A node that does
+// not understand a command stops applying, before the entry that holds it, and needs an upgrade;
+// without Versioned its replies would differ from those of nodes that do.
+type Versioned interface{ Understands(cmd []byte) bool }
 
 // Settings change what an entry does, so they are replicated.
 type Settings struct {

@@ -1,5 +1,7 @@
 package rsm
 
+import "drystone/cow"
+
 // Point is how far a state has come.
 type Point struct {
 	Index, Term uint64 // of the last entry applied
@@ -17,31 +19,117 @@ const (
 	EntryConfig
 )
 
-// BatchDone says what became of one batch of this node's own boot.
-type BatchDone struct {
-	Number  uint64
-	Status  BatchStatus
-	Results []Result // with BatchApplied, one a request; otherwise nil
+// Options is what a State is made with. Node and Boot name the caller of Apply, for EntryDone;
+// nothing replicated depends on them.
+type Options struct {
+	Node, Boot uint64
+	Config     []byte // the encoded membership the cluster begins with; opaque here
 }
 
-// BatchStatus is how a batch met its node session.
-type BatchStatus uint8
+// State is everything that is replicated: the machine, and around it the stored replies, the node
+// sessions, the settings, the clock and the configuration. All methods are called from one
+// goroutine. Only what Snapshot returned may be written from another.
+type State struct {
+	machine   Machine
+	hasher    Hasher    // the machine, or nil
+	versioned Versioned // the machine, or nil
+	options   Options
 
-const (
-	// BatchApplied: it came in order, and its results are final.
-	BatchApplied BatchStatus = iota + 1
-	// BatchRepeated: it was applied before; nothing was done.
-	BatchRepeated
-	// BatchGap: one before it is missing; nothing was done, send again from the missing one.
-	BatchGap
-	// BatchForgotten: the session is gone (a newer boot, then the retention passed); nothing was
-	// done, and nothing of this boot will ever be.
-	BatchForgotten
-)
+	point       Point
+	settings    Settings // the defaults until some are set
+	settingsSet bool
+	config      []byte // never changed in place: snapshots share it
+	keys        keyTable
+	nodes       nodeSessions
+	epoch       uint64 // counts snapshots: rows of earlier epochs are shared with one
 
-// EntryDone is what came of applying one entry.
-type EntryDone struct {
-	Index, Term uint64
-	LogTime     uint64      // ms, after the entry
-	Batches     []BatchDone // of this node's own boot only
+	context   Context
+	inMachine bool // the machine is executing a command
+	scratch   scratch
+	replies   replyArena
+}
+
+// New returns the state of a cluster that has applied nothing. m must be in its initial state.
+func New(m Machine, o Options) *State {
+	assert(m != nil, "a State needs a Machine")
+	s := &State{machine: m, options: o, settings: DefaultSettings(), config: clone(o.Config)}
+	s.hasher, _ = m.(Hasher)
+	s.versioned, _ = m.(Versioned)
+	s.keys = newKeyTable()
+	return s
+}
+
+// Query asks the machine, as of Point.
+func (s *State) Query(q []byte) []byte {
+	return clone(s.machine.Query(s.context.enter(s.point, s.point.Index, &s.settings), q))
+}
+
+// Point returns how far the state has come.
+func (s *State) Point() Point { return s.point }
+
+// Settings returns the settings in force, and whether the cluster has set them: until then they
+// are the defaults.
+func (s *State) Settings() (Settings, bool) { return s.settings, s.settingsSet }
+
+// Config returns the encoded membership as of Point. It must not be changed.
+func (s *State) Config() []byte { return s.config }
+
+// Requests counts the stored replies of requests with a key.
+func (s *State) Requests() uint64 { return uint64(s.keys.byAge.Len()) }
+
+// RequestsBytes is what the stored replies count against Settings.MaxRequestsBytes: scope, key
+// and reply, and 256 bytes for each.
+func (s *State) RequestsBytes() uint64 { return s.keys.bytes }
+
+// Sessions counts open client sessions. Nothing opens one yet: every request that names one is
+// refused with CodeSessionExpired.
+func (s *State) Sessions() uint64 { return 0 }
+
+// Lookup returns the results of a node's batch: from when it is applied until the node has
+// acknowledged them with Batch.Ack, or its session is gone. They must not be changed.
+func (s *State) Lookup(node, boot, number uint64) ([]Result, bool) {
+	session := s.nodes.find(node, boot)
+	if session == nil {
+		return nil, false
+	}
+	return session.lookup(number)
+}
+
+// LookupKey returns what a repeat of the request with this key would be answered now.
+func (s *State) LookupKey(scope, key string) (Result, bool) {
+	id := keyID{scope: scope, key: key}
+	row := s.keys.find(id, s.point.LogTime, s.settings.RequestRetentionMs)
+	if row == nil {
+		return Result{}, false
+	}
+	return row.result(0), true
+}
+
+// Hash returns the hash of everything replicated, in constant time. Equal states have equal
+// hashes; the machine's own part is covered when it is a Hasher.
+func (s *State) Hash() uint64 {
+	return s.tablesHash(s.machineHash())
+}
+
+func (s *State) machineHash() uint64 {
+	if s.hasher == nil {
+		return 0
+	}
+	return s.hasher.Hash()
+}
+
+// tablesHash hashes everything but the machine onto the hash of the machine.
+func (s *State) tablesHash(machine uint64) uint64 {
+	h := Mix(Mix(machine, s.point.Index), s.point.Term)
+	h = Mix(Mix(h, s.point.Op), s.point.LogTime)
+	h = HashBytes(Mix(h, s.settingsHash()), s.config)
+	return Mix(Mix(h, s.keys.hash), s.nodes.hash)
+}
+
+// freeze returns what a snapshot shares with the state, and moves the state on to the next epoch.
+func (s *State) freeze() (keys cow.Deque[*keyRow], nodes []*nodeSession) {
+	s.epoch++
+	keys = s.keys.byAge
+	s.keys.byAge = keys.Fork()
+	return keys, append([]*nodeSession(nil), s.nodes.rows...)
 }

@@ -1,0 +1,25 @@
+// Package e2e drives real processes over loopback, as users and their bad days do. The runs of
+// `make test` are short; flags make them long:
+//
+//	go test ./e2e -run Chaos -chaos.runs 20
+package e2e
+
+import (
+	"flag"
+	"os"
+	"testing"
+
+	"drystone/internal/proc"
+)
+
+var (
+	chaosRuns  = flag.Int("chaos.runs", 1, "runs of each TestChaos")
+	chaosKills = flag.Int("chaos.kills", 4, "SIGKILLs of the leader in one run of TestChaos, at least")
+	powerCuts  = flag.Int("power.cuts", 3, "times TestAllKilled kills all nodes together")
+	failovers  = flag.Int("failovers", 3, "times TestFailover kills the leader")
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(proc.Main(m))
+}

@@ -1,0 +1,109 @@
+package node
+
+import (
+	"fmt"
+	"sync"
+
+	"drystone/raft"
+	"drystone/replica"
+	"drystone/rsm"
+)
+
+// applier owns the replicated state: it applies entries in order and answers the queries that
+// stand between them.
+type applier struct {
+	node  *core
+	state *rsm.State
+
+	mu    sync.Mutex
+	queue []task
+	wake  chan struct{}
+
+	// Since the last snapshot.
+	entries  uint64
+	bytes    int64
+	snapshot snapshots
+}
+
+// task is entries to apply, or queries to answer behind those before it.
+type task struct {
+	entries []raft.Entry
+	queries []replica.Query
+}
+
+func newApplier(c *core, s *rsm.State) *applier {
+	return &applier{node: c, state: s, wake: make(chan struct{}, 1)}
+}
+
+func (a *applier) push(entries []raft.Entry, queries []replica.Query) {
+	if len(entries) == 0 && len(queries) == 0 {
+		return
+	}
+	a.mu.Lock()
+	a.queue = append(a.queue, task{entries, queries})
+	a.mu.Unlock()
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (a *applier) run(stop <-chan struct{}) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.node.fail(fmt.Errorf("%v", p))
+		}
+	}()
+	var queue []task
+	for {
+		select {
+		case <-stop:
+			return
+		case <-a.wake:
+		}
+		a.mu.Lock()
+		queue, a.queue = a.queue, queue[:0]
+		a.mu.Unlock()
+		for _, t := range queue {
+			if err := a.apply(t.entries); err != nil {
+				a.node.fail(err)
+				return
+			}
+			a.answer(t.queries)
+		}
+		clear(queue)
+		a.snapshot.takeIfDue(a)
+	}
+}
+
+func (a *applier) apply(entries []raft.Entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	done := make([]rsm.EntryDone, 0, len(entries))
+	for _, e := range entries {
+		d, err := a.state.Apply(uint64(e.Index), uint64(e.Term), rsm.EntryKind(e.Kind), e.Data)
+		if err != nil {
+			return fmt.Errorf("apply entry %d of term %d: %w", e.Index, e.Term, err)
+		}
+		done = append(done, d)
+		a.entries++
+		a.bytes += int64(len(e.Data))
+	}
+	a.node.publish(a.state)
+	a.node.inbox.put(func(p *pile) { p.done = append(p.done, done...) })
+	return nil
+}
+
+func (a *applier) answer(queries []replica.Query) {
+	if len(queries) == 0 {
+		return
+	}
+	at := a.state.Point()
+	a.node.waiters.wake(len(queries), func(i int) (replica.Ticket, answer) {
+		q := queries[i]
+		return q.Ticket, answer{read: rsm.ReadResult{
+			Reply: a.state.Query(q.Query), Index: at.Index, Term: at.Term, StaleMs: q.StaleMs,
+		}}
+	})
+}

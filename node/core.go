@@ -1,0 +1,187 @@
+package node
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"drystone/disk"
+	"drystone/raft"
+	"drystone/replica"
+	"drystone/rsm"
+	"drystone/storage"
+	"drystone/wire"
+)
+
+// core is a node that belongs to a cluster: one goroutine that touches the replica (the loop),
+// one that touches the log's files (the writer), one that touches the state (the applier).
+type core struct {
+	config  *Config
+	logger  *slog.Logger
+	started time.Time // log time and deadlines count from here, monotonically
+	store   *storage.Store
+	replica *replica.Replica // the loop's alone
+	inbox   *inbox
+	waiters *waiters
+	writer  *writer
+	applier *applier
+	peers   sender
+
+	point atomic.Pointer[published] // what the applier last told
+	seen  atomic.Pointer[observed]  // what the loop last told
+
+	stop     chan struct{}
+	stopOnce sync.Once
+	running  sync.WaitGroup
+	failed   func(error)
+	spare    chan struct{} // asks for a spare segment
+	drained  chan struct{}
+}
+
+// sender is the transport as a core needs it.
+type sender interface {
+	Send(to raft.NodeID, messages []wire.Message)
+}
+
+// published is the applied state as others may see it.
+type published struct {
+	point       rsm.Point
+	hash        uint64
+	settings    rsm.Settings
+	settingsSet bool
+	sessions    uint64
+	requests    uint64
+}
+
+// observed is the consensus as others may see it.
+type observed struct {
+	status  raft.Status
+	logTime uint64
+}
+
+// openCore recovers what the directory holds and starts the three goroutines.
+func openCore(c *Config, dir disk.Dir, id storage.Identity, peers sender, box *inbox,
+	w *waiters, failed func(error),
+) (*core, error) {
+	store, restored, err := storage.Open(dir, id, storage.Options{
+		SegmentBytes:   c.SegmentBytes,
+		InitialMembers: raft.Members{Voters: c.voters()},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if restored.Torn != "" {
+		c.Logger.Warn("the log ended in an unfinished write, which was cut; nothing acknowledged "+
+			"was in it", "where", restored.Torn)
+	}
+	state := rsm.New(c.Machine(), rsm.Options{
+		Node: c.ID, Boot: id.Boot,
+		Config: raft.EncodeMembers(nil, restored.Raft.Snapshot.Members),
+	})
+	if restored.Snapshot != nil {
+		content, err := restored.Snapshot()
+		if err != nil {
+			return nil, err
+		}
+		err = state.Restore(content)
+		content.Close()
+		if err != nil {
+			return nil, fmt.Errorf("restore the snapshot of entry %d: %w",
+				restored.Raft.Snapshot.LastIncludedIndex, err)
+		}
+	}
+	n := &core{
+		config: c, logger: c.Logger, started: time.Now(), store: store, inbox: box, waiters: w,
+		peers: peers, failed: failed, stop: make(chan struct{}),
+		spare: make(chan struct{}, 1), drained: make(chan struct{}),
+	}
+	engine := raft.New(c.raftConfig(id.Incarnation, id.Boot), restored.Raft)
+	n.replica = replica.New(replica.Config{
+		ID: raft.NodeID(c.ID), Boot: id.Boot,
+		MaxInflightBytes: int(c.MaxInflight), MaxEntryBytes: 4 << 20,
+		RetryMs:  uint64(c.Election.Milliseconds()),
+		TickMs:   uint64(max(1, c.tick().Milliseconds())),
+		Settings: c.Settings,
+	}, engine, state.Point(), n.now())
+	n.writer = newWriter(n)
+	n.applier = newApplier(n, state)
+	n.publish(state)
+	n.observe(n.now())
+	n.goes(n.loop)
+	n.goes(func() { n.writer.run(n.stop) })
+	n.goes(func() { n.applier.run(n.stop) })
+	n.goes(n.keepSpare)
+	return n, nil
+}
+
+// goes starts a goroutine that close waits for.
+func (n *core) goes(f func()) {
+	n.running.Add(1)
+	go func() {
+		defer n.running.Done()
+		f()
+	}()
+}
+
+// now is the node's monotonic clock in ms.
+func (n *core) now() uint64 { return uint64(time.Since(n.started).Milliseconds()) }
+
+// fail stops the node: what it cannot do right it must not go on doing.
+func (n *core) fail(err error) {
+	n.stopOnce.Do(func() { close(n.stop) })
+	n.failed(err)
+}
+
+func (n *core) close() {
+	n.stopOnce.Do(func() { close(n.stop) })
+	n.running.Wait()
+	n.store.Close()
+}
+
+func (n *core) publish(s *rsm.State) {
+	settings, set := s.Settings()
+	n.point.Store(&published{
+		point: s.Point(), hash: s.Hash(), settings: settings, settingsSet: set,
+		sessions: s.Sessions(), requests: s.Requests(),
+	})
+}
+
+func (n *core) observe(now uint64) {
+	n.seen.Store(&observed{status: n.replica.Status(), logTime: n.replica.LogTime(now)})
+}
+
+// prepare asks for a spare segment, so that the next rotation finds one written and synced.
+func (n *core) prepare() {
+	select {
+	case n.spare <- struct{}{}:
+	default:
+	}
+}
+
+// spareDelay keeps the first spare segment, 64 MiB of zeros, out of the way of a start.
+const spareDelay = 3 * time.Second
+
+func (n *core) keepSpare() {
+	delay := time.NewTimer(spareDelay)
+	defer delay.Stop()
+	for wait := delay.C; ; wait = nil {
+		if wait != nil {
+			select {
+			case <-n.stop:
+				return
+			case <-wait:
+			}
+		}
+		if err := n.store.Prepare(); err != nil {
+			n.fail(fmt.Errorf("prepare a log segment: %w", err))
+			return
+		}
+		select {
+		case <-n.stop:
+			return
+		case <-n.spare:
+		}
+	}
+}

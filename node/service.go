@@ -1,0 +1,109 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"drystone/rsm"
+)
+
+// defaultTimeout is for callers whose context has no deadline.
+const defaultTimeout = 10 * time.Second
+
+// grace is how much longer than the replica's own deadline a caller waits, before it concludes
+// that the loop itself does not answer.
+const grace = 250 * time.Millisecond
+
+// Do carries a request to the log and answers when it was applied, when it is proven that it
+// never will be, or at ctx's deadline, with what is known by then. The string names the request:
+// node, boot and serial number.
+func (n *Node) Do(ctx context.Context, r rsm.Request) (rsm.Result, string) {
+	core := n.running()
+	if core == nil {
+		return rsm.Result{Outcome: rsm.NotApplied, Code: rsm.CodeBootstrapping}, ""
+	}
+	timeout := timeLeft(ctx)
+	if timeout == 0 {
+		return rsm.Result{Outcome: rsm.NotApplied, Code: rsm.CodeExpired}, ""
+	}
+	w := n.waiters.add()
+	defer n.waiters.remove(w)
+	n.inbox.put(func(p *pile) {
+		p.submits = append(p.submits, submit{w.ticket, r, timeout})
+	})
+	a, answered := n.await(ctx, core, w, timeout)
+	if !answered {
+		return rsm.Result{Outcome: rsm.Unknown, Code: rsm.CodeOutcomeUnknown}, ""
+	}
+	if a.result.Serial == 0 {
+		return a.result, ""
+	}
+	return a.result, fmt.Sprintf("%d.%d.%d", n.config.ID, n.identity.Boot, a.result.Serial)
+}
+
+// Query answers a read, within ctx's deadline.
+func (n *Node) Query(ctx context.Context, q []byte, o rsm.ReadOptions) rsm.ReadResult {
+	core := n.running()
+	if core == nil {
+		return rsm.ReadResult{Code: rsm.CodeBootstrapping}
+	}
+	timeout := timeLeft(ctx)
+	if timeout == 0 {
+		return rsm.ReadResult{Code: rsm.CodeNoLeader}
+	}
+	w := n.waiters.add()
+	defer n.waiters.remove(w)
+	n.inbox.put(func(p *pile) { p.reads = append(p.reads, read{w.ticket, q, o, timeout}) })
+	a, answered := n.await(ctx, core, w, timeout)
+	if !answered {
+		return rsm.ReadResult{Code: rsm.CodeNoLeader}
+	}
+	return a.read
+}
+
+// await waits for the replica, which answers by the deadline; when the node stops, or does not
+// answer at all, it says so by false.
+func (n *Node) await(ctx context.Context, core *core, w *waiter, timeoutMs uint64) (answer, bool) {
+	select {
+	case a := <-w.answer: // the common case, without a timer
+		return a, true
+	default:
+	}
+	overdue := time.NewTimer(time.Duration(timeoutMs)*time.Millisecond + grace)
+	defer overdue.Stop()
+	gone := ctx.Done()
+	for {
+		select {
+		case a := <-w.answer:
+			return a, true
+		case <-core.stop:
+			select {
+			case a := <-w.answer:
+				return a, true
+			default:
+				return answer{}, false
+			}
+		case <-overdue.C:
+			return answer{}, false
+		case <-gone:
+			// A deadline is the replica's to answer. A caller who left is forgotten; what was
+			// sent goes on.
+			if _, timed := ctx.Deadline(); !timed || ctx.Err() == context.Canceled {
+				ticket := w.ticket
+				n.inbox.put(func(p *pile) { p.cancels = append(p.cancels, ticket) })
+				return answer{}, false
+			}
+			gone = nil
+		}
+	}
+}
+
+// timeLeft is what a context's deadline leaves, in ms, less what the way back takes.
+func timeLeft(ctx context.Context) uint64 {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return uint64(defaultTimeout.Milliseconds())
+	}
+	return uint64(max(0, time.Until(deadline).Milliseconds()))
+}

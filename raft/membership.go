@@ -1,0 +1,244 @@
+package raft
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Cluster membership: joint consensus (§6, thesis §4.3), and learners (thesis §4.2.1), who
+// receive the log and neither vote nor count.
+//
+// A configuration is in force from the moment it is in the log, committed or not, until the log
+// loses it. So it is a function of snapshot and log, and needs no state of its own.
+
+// configAt is a configuration and the index of its entry, or of its snapshot.
+type configAt struct {
+	index   Index
+	members Members
+}
+
+// members is the configuration in force: the latest in the log (§6).
+func (r *Raft) members() Members { return r.configs[len(r.configs)-1].members }
+
+// configAt returns the configuration as of an index not before the snapshot's.
+func (r *Raft) configAt(i Index) Members {
+	n := len(r.configs) - 1
+	for n > 0 && r.configs[n].index > i {
+		n--
+	}
+	return r.configs[n].members
+}
+
+// noteConfig puts an appended entry in force if it is a configuration.
+func (r *Raft) noteConfig(e *Entry) {
+	if e.Kind != EntryConfig || e.Index <= r.snapshot.LastIncludedIndex {
+		return
+	}
+	m, err := DecodeMembers(e.Data)
+	r.assert(err == nil, "a configuration entry cannot be read")
+	r.rule(Membership, InForce, 0, e.position(), Position{})
+	r.configs = append(r.configs, configAt{e.Index, m})
+}
+
+// dropConfigs returns to the configuration before first.
+func (r *Raft) dropConfigs(first Index) {
+	for r.configs[len(r.configs)-1].index >= first {
+		r.assert(len(r.configs) > 1, "loses the configuration of a snapshot")
+		r.rule(Membership, OutOfForce, 0, Position{Index: first}, Position{})
+		r.configs = r.configs[:len(r.configs)-1]
+	}
+}
+
+// forgetConfigs drops those that a snapshot at i has outlived.
+func (r *Raft) forgetConfigs(i Index) {
+	n := len(r.configs) - 1
+	for n > 0 && r.configs[n].index > i {
+		n--
+	}
+	r.configs = append([]configAt(nil), r.configs[n:]...)
+}
+
+// Reconfigure begins to change the membership to what is given, by way of joint consensus if the
+// voters change. Next is empty. Voters that vanish from all lists are removed; the leader may be
+// among them, and then steps down when the change is complete. It is complete when Status says
+// so. Errors: NotLeaderError, ErrTransferring, ErrTermNotCommitted, ErrChangePending,
+// ErrBadMembers.
+func (r *Raft) Reconfigure(to Members) error {
+	l, err := r.leading()
+	if err != nil {
+		return err
+	}
+	current := r.configs[len(r.configs)-1]
+	switch {
+	case to.Joint() || !to.valid():
+		return ErrBadMembers
+	case l.transfer.to != 0:
+		return ErrTransferring
+	case r.commitIndex < l.termStart:
+		// Or two leaders, each with a change of the other's predecessor unseen, could decide by
+		// majorities that do not meet (the flaw of single-server changes; joint ones share it).
+		return ErrTermNotCommitted
+	case current.index > r.commitIndex || current.members.Joint():
+		return ErrChangePending
+	case current.members.Equal(to):
+		return nil
+	}
+	next := to.clone()
+	if !slices.Equal(current.members.Voters, to.Voters) {
+		// §6: first C-old,new, under which both majorities must agree; C-new when that is committed.
+		next = Members{Voters: current.members.Voters, Next: next.Voters, Learners: next.Learners}
+	}
+	r.rule(Membership, ChangeBegins, 0, Position{Index: r.log.lastIndex() + 1}, Position{})
+	r.appendOwn(l, EntryConfig, EncodeMembers(nil, next))
+	r.check()
+	return nil
+}
+
+// completeChange goes on once a configuration is committed: from joint to new, and out of office
+// if the new one does not have this leader (§6).
+func (r *Raft) completeChange(l *leader) {
+	current := r.configs[len(r.configs)-1]
+	if current.index > r.commitIndex {
+		return
+	}
+	switch m := current.members; {
+	case m.Joint():
+		r.rule(Membership, LeaveJoint, 0, Position{Index: current.index}, Position{})
+		next := Members{Voters: m.Next, Learners: m.Learners}
+		r.appendOwn(l, EntryConfig, EncodeMembers(nil, next))
+	case !m.IsVoter(r.id):
+		r.rule(Membership, LeaderRemoved, 0, Position{Index: current.index}, Position{})
+		r.retire(l)
+	}
+}
+
+// retire tells everybody what is committed, and the most complete voter to stand: nobody needs to
+// wait for an election timeout.
+func (r *Raft) retire(l *leader) {
+	var heir *progress
+	for i := range l.progress {
+		p := &l.progress[i]
+		r.sendHeartbeat(l, p)
+		if r.members().IsVoter(p.id) && (heir == nil || p.matchIndex > heir.matchIndex) {
+			heir = p
+		}
+	}
+	if heir != nil && heir.matchIndex == r.log.lastIndex() {
+		r.send(heir.id, r.currentTerm, TimeoutNow{})
+	}
+	r.stepDown()
+}
+
+// Joint reports whether this is C-old,new.
+func (m Members) Joint() bool { return len(m.Next) > 0 }
+
+// IsVoter reports whether a node votes, in the old or in the new configuration while joint.
+func (m Members) IsVoter(id NodeID) bool { return contains(m.Voters, id) || contains(m.Next, id) }
+
+// All returns every member, ascending. While joint, a voter may be a learner to be.
+func (m Members) All() []NodeID {
+	if !m.Joint() && len(m.Learners) == 0 {
+		return m.Voters
+	}
+	all := slices.Concat(m.Voters, m.Next, m.Learners)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Equal reports whether two configurations are the same.
+func (m Members) Equal(o Members) bool {
+	return slices.Equal(m.Voters, o.Voters) && slices.Equal(m.Next, o.Next) &&
+		slices.Equal(m.Learners, o.Learners)
+}
+
+func (m Members) clone() Members {
+	return Members{slices.Clone(m.Voters), slices.Clone(m.Next), slices.Clone(m.Learners)}
+}
+
+// valid: somebody votes, lists ascend, and nobody is voter and learner for good.
+func (m Members) valid() bool {
+	final := m.Voters
+	if m.Joint() {
+		final = m.Next
+	}
+	for _, id := range final {
+		if contains(m.Learners, id) {
+			return false
+		}
+	}
+	return len(m.Voters) > 0 && ascends(m.Voters) && ascends(m.Next) && ascends(m.Learners)
+}
+
+func ascends(ids []NodeID) bool {
+	before := NodeID(0)
+	for _, id := range ids {
+		if id <= before {
+			return false
+		}
+		before = id
+	}
+	return true
+}
+
+func contains(ids []NodeID, id NodeID) bool {
+	for _, other := range ids {
+		if other == id {
+			return true
+		}
+	}
+	return false
+}
+
+// membersVersion begins every encoded configuration.
+const membersVersion = 1
+
+// EncodeMembers appends the data of an EntryConfig: a version byte, then Voters, Next and
+// Learners, each a 4-byte count and 8-byte IDs, little endian.
+func EncodeMembers(dst []byte, m Members) []byte {
+	dst = append(dst, membersVersion)
+	for _, ids := range [3][]NodeID{m.Voters, m.Next, m.Learners} {
+		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(ids)))
+		for _, id := range ids {
+			dst = binary.LittleEndian.AppendUint64(dst, uint64(id))
+		}
+	}
+	return dst
+}
+
+var errMembers = errors.New("cannot read membership")
+
+// DecodeMembers reads what EncodeMembers wrote. An error says what is wrong with it; it allocates
+// no more than a few times the length of b.
+func DecodeMembers(b []byte) (Members, error) {
+	if len(b) == 0 {
+		return Members{}, fmt.Errorf("%w: it is empty", errMembers)
+	}
+	if b[0] != membersVersion {
+		return Members{}, fmt.Errorf("%w: version %d is not %d", errMembers, b[0], membersVersion)
+	}
+	b = b[1:]
+	var m Members
+	for _, list := range [3]*[]NodeID{&m.Voters, &m.Next, &m.Learners} {
+		if len(b) < 4 {
+			return Members{}, fmt.Errorf("%w: it ends early", errMembers)
+		}
+		n := uint64(binary.LittleEndian.Uint32(b))
+		b = b[4:]
+		if n > uint64(len(b)/8) {
+			return Members{}, fmt.Errorf("%w: it ends early", errMembers)
+		}
+		for ; n > 0; n-- {
+			*list = append(*list, NodeID(binary.LittleEndian.Uint64(b)))
+			b = b[8:]
+		}
+	}
+	switch {
+	case len(b) > 0:
+		return Members{}, fmt.Errorf("%w: %d bytes follow it", errMembers, len(b))
+	case len(m.Voters)+len(m.Next)+len(m.Learners) > 0 && !m.valid():
+		return Members{}, fmt.Errorf("%w: its lists contradict each other", errMembers)
+	}
+	return m, nil
+}

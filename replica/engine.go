@@ -1,0 +1,21 @@
+package replica
+
+import "drystone/raft"
+
+// Engine is consensus as the replica needs it. *raft.Raft and *etcdraft.Engine satisfy it.
+// All calls come from one goroutine. No call blocks.
+type Engine interface {
+	Tick()
+	Step(raft.Message)
+	Propose(entry []byte) error // one entry; the replica batches requests into it
+	Reconfigure(raft.Members) error
+	Read(id uint64) error
+	Transfer(raft.NodeID) error
+	Unreachable(raft.NodeID) // the connection to it broke: a hint, never a fact
+	Persisted(seq uint64)
+	Applied(raft.Index)
+	Shipped(raft.NodeID, raft.SnapshotMeta, bool)
+	Compact(raft.SnapshotMeta)
+	Ready() (raft.Ready, bool)
+	Status() raft.Status
+}

@@ -1,0 +1,472 @@
+package sim
+
+import (
+	"drystone/raft"
+	"drystone/replica"
+	"drystone/rsm"
+)
+
+// The properties that are checked at every step. The first five are Figure 3's.
+const (
+	electionSafety     = "Election Safety"
+	leaderAppendOnly   = "Leader Append-Only"
+	logMatching        = "Log Matching"
+	leaderCompleteness = "Leader Completeness"
+	stateMachineSafety = "State Machine Safety"
+
+	committedOnQuorum = "Committed On Quorum" // as the disks have it, not as the leader believes
+	durableFirst      = "Durable First"       // nothing leaves before what it says is durable
+	durability        = "Durability"          // a new start finds all that was made durable
+	monotony          = "Monotony"            // term, vote, commit and applied never go back
+	oneVote           = "One Vote"            // in a term, over all boots of a node
+	equalState        = "Equal State"         // equal applied index, equal state hash
+)
+
+// checker watches every node from outside: what it hands to its disk, to the network and to its
+// machine, and what it says of itself.
+type checker struct {
+	world     *world
+	chain     chain
+	committed []committed // by index - 1
+	leaders   map[raft.Term]office
+	votes     map[ballot]raft.NodeID
+	cluster   string
+}
+
+type committed struct {
+	term   raft.Term
+	digest uint64
+	hash   uint64 // of the state after it
+	hashed bool
+}
+
+// office is who was elected in a term, and in which of its boots: to be elected again in a term
+// after a crash is as bad as another's election.
+type office struct {
+	node raft.NodeID
+	boot uint32
+}
+
+type ballot struct {
+	term  raft.Term
+	voter raft.NodeID
+}
+
+// record is what the checker knows of a node over all its boots.
+type record struct {
+	handed      mirror        // the log as the core handed it to its disk
+	durable     mirror        // the log as the disk acknowledged it
+	pending     []raft.Append // handed to the disk, which has not answered yet
+	saved       raft.Index    // of the newest snapshot that was saved
+	received    raft.Index    // of the newest snapshot that came from a leader
+	cluster     string
+	incarnation string
+	boot        uint64
+}
+
+// view is what the checker last saw of a node in this boot.
+type view struct {
+	status  raft.Status
+	valid   bool
+	seq     uint64
+	applied raft.Index // handed to the machine
+}
+
+func newChecker(w *world) checker {
+	return checker{world: w, leaders: map[raft.Term]office{}, votes: map[ballot]raft.NodeID{}}
+}
+
+// identity checks what a node found in its directory, or has just saved there.
+func (c *checker) identity(h *host) {
+	r, id := &h.record, &h.identity
+	fail := func(what string) { c.world.fail("Identity", "n%d: %s", h.id, what) }
+	if r.incarnation != "" && r.incarnation != id.Incarnation {
+		fail("the directory's incarnation changed")
+	}
+	if r.cluster != "" && r.cluster != id.Cluster {
+		fail("the directory changed its cluster")
+	}
+	if id.Boot < r.boot {
+		fail("the boot number went back")
+	}
+	if id.Cluster != "" {
+		if c.cluster != "" && c.cluster != id.Cluster {
+			fail("two clusters formed from one set of nodes")
+		}
+		c.cluster = id.Cluster
+	}
+	r.incarnation, r.cluster, r.boot = id.Incarnation, id.Cluster, id.Boot
+}
+
+// restored compares what a node recovered with what its disk had acknowledged. Beyond that, only
+// a beginning of the write that was under way may have survived.
+func (c *checker) restored(h *host, found *raft.Restored) {
+	r := &h.record
+	expected := r.durable.copy()
+	matched := c.agrees(h, &expected, found)
+	for i := range r.pending {
+		if matched {
+			break
+		}
+		expected.apply(&r.pending[i])
+		matched = c.agrees(h, &expected, found)
+	}
+	if !matched {
+		c.world.fail(durability, "n%d recovered term %d vote %d, snapshot %d, log up to %d; "+
+			"its disk had acknowledged term %d vote %d, snapshot %d, log up to %d@%d (%d writes "+
+			"were under way)", h.id, found.Hard.CurrentTerm, found.Hard.VotedFor,
+			found.Snapshot.LastIncludedIndex, lastOf(found), r.durable.hard.CurrentTerm,
+			r.durable.hard.VotedFor, max(r.saved, r.durable.base), r.durable.last(),
+			r.durable.lastTerm(), len(r.pending))
+	}
+	r.durable, r.pending = expected, nil
+	r.handed = expected.copy()
+	h.seen.applied = found.Snapshot.LastIncludedIndex
+}
+
+func lastOf(d *raft.Restored) raft.Index {
+	if n := len(d.Entries); n > 0 {
+		return max(d.Entries[n-1].Index, d.Snapshot.LastIncludedIndex)
+	}
+	return d.Snapshot.LastIncludedIndex
+}
+
+// agrees says whether a node that should have the log m may have found this.
+func (c *checker) agrees(h *host, m *mirror, found *raft.Restored) bool {
+	at := found.Snapshot.LastIncludedIndex
+	if found.Hard != m.hard || at < h.record.saved || at < m.base {
+		return false
+	}
+	// A snapshot that came from the leader is found before the log says that it replaces it.
+	ahead := at > m.last()
+	if ahead && at > h.record.received {
+		return false
+	}
+	if !ahead && lastOf(found) != m.last() {
+		return false
+	}
+	if term, ok := m.term(at); ok && at > 0 && term != found.Snapshot.LastIncludedTerm {
+		return false
+	}
+	for i := range found.Entries {
+		e := &found.Entries[i]
+		term, ok := m.term(e.Index)
+		if !ok {
+			if e.Index < m.base {
+				continue
+			}
+			return false
+		}
+		if term != e.Term {
+			return false
+		}
+		digest, ok := c.chain.digest(e.Index, e.Term)
+		if ok && digest != digestBytes(uint64(e.Kind), e.Data) {
+			return false
+		}
+	}
+	if ahead {
+		m.install(at, found.Snapshot.LastIncludedTerm, false)
+	}
+	return true
+}
+
+// crashed notes nothing but exists to say so: what was handed to the disk and not acknowledged
+// stays in pending until a start tells how much of it survived.
+func (c *checker) crashed(h *host) { h.seen = view{} }
+
+// ready checks what a core wants done before it is done.
+func (c *checker) ready(h *host, fx *replica.Effects) {
+	if fx.Append.Seq != 0 {
+		c.handedOver(h, &fx.Append)
+	}
+	for i := range fx.Apply {
+		c.toApply(h, &fx.Apply[i])
+	}
+}
+
+func (c *checker) handedOver(h *host, a *raft.Append) {
+	w, v, m := c.world, &h.seen, &h.record.handed
+	if a.Seq != v.seq+1 {
+		w.fail(monotony, "n%d: Append %d follows Append %d", h.id, a.Seq, v.seq)
+	}
+	v.seq = a.Seq
+	c.hardMoves(h, m.hard, a.Hard)
+	leads := v.valid && v.status.Role == raft.Leader &&
+		v.status.Hard.CurrentTerm == a.Hard.CurrentTerm
+	if s := a.Snapshot; s != nil {
+		if leads {
+			w.fail(leaderAppendOnly, "n%d, leader of term %d, installs a snapshot", h.id,
+				a.Hard.CurrentTerm)
+		}
+		h.seen.applied = max(h.seen.applied, s.LastIncludedIndex)
+	}
+	if len(a.Entries) > 0 {
+		first := a.Entries[0].Index
+		base, last := m.base, m.last()
+		if a.Snapshot != nil {
+			after := m.copy()
+			after.install(a.Snapshot.LastIncludedIndex, a.Snapshot.LastIncludedTerm, a.KeepLog)
+			base, last = after.base, after.last()
+		}
+		switch {
+		case first > last+1 || first <= base:
+			w.fail(logMatching, "n%d appends from %d to a log of (%d, %d]", h.id, first, base, last)
+		case leads && first != last+1:
+			w.fail(leaderAppendOnly, "n%d, leader of term %d, overwrites its entry %d", h.id,
+				a.Hard.CurrentTerm, first)
+		case v.valid && first <= v.status.Commit:
+			w.fail(stateMachineSafety, "n%d overwrites entry %d, which it knows to be committed "+
+				"(up to %d)", h.id, first, v.status.Commit)
+		}
+	}
+	if a.Snapshot != nil || len(a.Entries) == 0 {
+		m.apply(&raft.Append{Hard: a.Hard, Snapshot: a.Snapshot, KeepLog: a.KeepLog})
+	}
+	m.hard = a.Hard
+	if len(a.Entries) == 0 {
+		return
+	}
+	m.terms = m.terms[:a.Entries[0].Index-m.base-1]
+	for i := range a.Entries {
+		e := &a.Entries[i]
+		prev := m.lastTerm()
+		if e.Index != m.last()+1 || e.Term < prev {
+			w.fail(logMatching, "n%d puts entry %d@%d behind %d@%d", h.id, e.Index, e.Term,
+				m.last(), prev)
+		}
+		if !c.chain.match(e, prev) {
+			w.fail(logMatching, "n%d holds another entry %d@%d than was seen before, or another "+
+				"one (of term %d) before it", h.id, e.Index, e.Term, prev)
+		}
+		m.terms = append(m.terms, e.Term)
+	}
+}
+
+// hardMoves checks that term and vote only move forward.
+func (c *checker) hardMoves(h *host, from, to raft.HardState) {
+	if to.CurrentTerm < from.CurrentTerm {
+		c.world.fail(monotony, "n%d goes from term %d back to %d", h.id, from.CurrentTerm,
+			to.CurrentTerm)
+	}
+	if to.CurrentTerm == from.CurrentTerm && from.VotedFor != 0 && to.VotedFor != from.VotedFor {
+		c.world.fail(oneVote, "n%d voted for n%d in term %d, now for n%d", h.id, from.VotedFor,
+			to.CurrentTerm, to.VotedFor)
+	}
+}
+
+// toApply checks an entry that a core hands out as committed.
+func (c *checker) toApply(h *host, e *raft.Entry) {
+	w, v := c.world, &h.seen
+	if e.Index != v.applied+1 {
+		w.fail(monotony, "n%d is to apply entry %d after %d", h.id, e.Index, v.applied)
+	}
+	v.applied = e.Index
+	if !h.record.durable.holds(e.Index, e.Term) {
+		w.fail(durableFirst, "n%d is to apply entry %d@%d, which is not on its disk", h.id,
+			e.Index, e.Term)
+	}
+}
+
+// observe compares what a core says of itself with what it said before and with what the others
+// said.
+func (c *checker) observe(h *host) {
+	w, v := c.world, &h.seen
+	s := h.core.Status()
+	if v.valid {
+		c.hardMoves(h, v.status.Hard, s.Hard)
+		if s.Commit < v.status.Commit || s.Applied < v.status.Applied {
+			w.fail(monotony, "n%d goes back from commit %d applied %d to commit %d applied %d",
+				h.id, v.status.Commit, v.status.Applied, s.Commit, s.Applied)
+		}
+	}
+	if s.SnapshotIndex > s.Applied && s.SnapshotIndex > v.applied || s.Applied > s.Commit ||
+		s.Commit > s.LastIndex || s.FirstIndex > s.SnapshotIndex+1 {
+		w.fail(monotony, "n%d: first %d snapshot %d applied %d commit %d last %d are out of order",
+			h.id, s.FirstIndex, s.SnapshotIndex, s.Applied, s.Commit, s.LastIndex)
+	}
+	was := v.status
+	known := v.valid
+	v.status, v.valid = s, true
+	if s.Role == raft.Leader && (!known || was.Role != raft.Leader ||
+		was.Hard.CurrentTerm != s.Hard.CurrentTerm) {
+		c.elected(h)
+	}
+	if !known || s.Commit > was.Commit {
+		c.commits(h, was.Commit)
+	}
+	if known && (was.Role != s.Role || was.Hard.CurrentTerm != s.Hard.CurrentTerm) {
+		w.trace.role(h, &s)
+	}
+}
+
+func (c *checker) elected(h *host) {
+	w, term := c.world, h.seen.status.Hard.CurrentTerm
+	now := office{h.id, h.boot}
+	if was, ok := c.leaders[term]; ok && was != now {
+		w.fail(electionSafety, "term %d elected n%d and then n%d", term, was.node, h.id)
+	}
+	c.leaders[term] = now
+	w.reach(markElected)
+	if n := raft.Index(len(c.committed)); n > 0 {
+		// With Log Matching, the last one stands for all before it.
+		if t := c.committed[n-1].term; t < term && !h.record.handed.holds(n, t) {
+			w.fail(leaderCompleteness, "n%d leads term %d without the committed entry %d@%d",
+				h.id, term, n, t)
+		}
+	}
+}
+
+// commits checks entries that a node newly knows to be committed.
+func (c *checker) commits(h *host, from raft.Index) {
+	w, m := c.world, &h.record.handed
+	commit, grew := h.seen.status.Commit, false
+	for i := max(from, m.base) + 1; i <= commit; i++ {
+		term, ok := m.term(i)
+		if !ok {
+			w.fail(stateMachineSafety, "n%d commits entry %d, which it does not have", h.id, i)
+		}
+		if i <= raft.Index(len(c.committed)) {
+			if was := c.committed[i-1].term; was != term {
+				w.fail(stateMachineSafety, "n%d commits %d@%d where %d@%d was committed", h.id, i,
+					term, i, was)
+			}
+			continue
+		}
+		digest, _ := c.chain.digest(i, term)
+		c.committed = append(c.committed, committed{term: term, digest: digest})
+		grew = true
+	}
+	if raft.Index(len(c.committed)) < commit {
+		w.fail(stateMachineSafety, "n%d knows entry %d to be committed and nobody else does",
+			h.id, commit)
+	}
+	if grew {
+		c.onQuorum(commit)
+	}
+}
+
+// onQuorum checks that the newest committed entry is on a majority of disks, and with every
+// leader of a later term.
+func (c *checker) onQuorum(i raft.Index) {
+	w, term := c.world, c.committed[i-1].term
+	holders := 0
+	for _, h := range w.hosts {
+		if h.record.durable.holds(i, term) {
+			holders++
+		}
+		if s := &h.seen.status; h.up && h.seen.valid && s.Role == raft.Leader &&
+			s.Hard.CurrentTerm > term && !h.record.handed.holds(i, term) {
+			w.fail(leaderCompleteness, "n%d leads term %d without entry %d@%d, which is committed",
+				h.id, s.Hard.CurrentTerm, i, term)
+		}
+	}
+	if 2*holders <= len(w.hosts) {
+		w.fail(committedOnQuorum, "entry %d@%d is committed and on the disks of %d of %d nodes",
+			i, term, holders, len(w.hosts))
+	}
+}
+
+// leaves checks a message against what its sender's disk holds.
+func (c *checker) leaves(h *host, m *raft.Message) {
+	w, d := c.world, &h.record.durable
+	if m.From != h.id {
+		w.fail("Addressing", "n%d sends a message in the name of n%d", h.id, m.From)
+	}
+	switch body := m.Body.(type) {
+	case raft.RequestVote:
+		if body.PreVote {
+			return // asks about a term that nobody is in yet
+		}
+		c.voted(h, m.Term, h.id)
+	case raft.VoteReply:
+		if body.PreVote {
+			return
+		}
+		if body.Granted {
+			c.voted(h, m.Term, m.To)
+		}
+	case raft.AppendReply:
+		if body.Success && m.Term == d.hard.CurrentTerm && body.MatchIndex > d.last() {
+			w.fail(durableFirst, "n%d acknowledges entry %d; its disk ends at %d", h.id,
+				body.MatchIndex, d.last())
+		}
+	case raft.SnapshotReply:
+		if m.Term == d.hard.CurrentTerm && body.MatchIndex > d.last() {
+			w.fail(durableFirst, "n%d acknowledges the snapshot of %d; its disk ends at %d",
+				h.id, body.MatchIndex, d.last())
+		}
+	}
+	if m.Term > d.hard.CurrentTerm {
+		w.fail(durableFirst, "n%d speaks in term %d; its disk knows term %d", h.id, m.Term,
+			d.hard.CurrentTerm)
+	}
+}
+
+// voted notes a vote that leaves its voter, which must be on its disk.
+func (c *checker) voted(h *host, term raft.Term, candidate raft.NodeID) {
+	w, d := c.world, h.record.durable.hard
+	if d.CurrentTerm < term || d.CurrentTerm == term && d.VotedFor != candidate {
+		w.fail(durableFirst, "n%d votes for n%d in term %d; its disk has term %d vote n%d", h.id,
+			candidate, term, d.CurrentTerm, d.VotedFor)
+	}
+	b := ballot{term, h.id}
+	if was, ok := c.votes[b]; ok && was != candidate {
+		w.fail(oneVote, "n%d votes for n%d and for n%d in term %d", h.id, was, candidate, term)
+	}
+	c.votes[b] = candidate
+}
+
+func (c *checker) writing(h *host, appends []raft.Append) {
+	h.record.pending = append(h.record.pending[:0], appends...)
+}
+
+func (c *checker) wrote(h *host, appends []raft.Append) {
+	for i := range appends {
+		h.record.durable.apply(&appends[i])
+	}
+	clear(h.record.pending)
+	h.record.pending = h.record.pending[:0]
+}
+
+func (c *checker) saved(h *host, meta *raft.SnapshotMeta) {
+	h.record.saved = max(h.record.saved, meta.LastIncludedIndex)
+}
+
+// applying checks an entry against the one committed history there is, and lets the truth know
+// of it when nobody applied it before.
+func (c *checker) applying(h *host, e *raft.Entry) {
+	w := c.world
+	if e.Index > raft.Index(len(c.committed)) {
+		w.fail(stateMachineSafety, "n%d applies entry %d, which is not committed", h.id, e.Index)
+	}
+	was := &c.committed[e.Index-1]
+	if e.Term != was.term || digestBytes(uint64(e.Kind), e.Data) != was.digest {
+		w.fail(stateMachineSafety, "n%d applies another entry %d@%d than the %d@%d that was "+
+			"committed", h.id, e.Index, e.Term, e.Index, was.term)
+	}
+	if uint64(e.Index) == w.truth.index+1 {
+		w.truth.apply(e)
+	}
+}
+
+// applied compares a node's state hash with those of the others at the same index.
+func (c *checker) applied(h *host, s *rsm.State) {
+	at := s.Point()
+	if at.Index == 0 {
+		return
+	}
+	if at.Index > uint64(len(c.committed)) {
+		c.world.fail(stateMachineSafety, "n%d has the state of entry %d, which is not committed",
+			h.id, at.Index)
+	}
+	was := &c.committed[at.Index-1]
+	hash := s.Hash()
+	if !was.hashed {
+		was.hash, was.hashed = hash, true
+		c.world.digest = mix(c.world.digest, hash)
+	} else if was.hash != hash {
+		c.world.fail(equalState, "n%d has state %016x at entry %d, another node had %016x", h.id,
+			hash, at.Index, was.hash)
+	}
+}

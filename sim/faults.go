@@ -1,0 +1,146 @@
+package sim
+
+import (
+	"errors"
+
+	"drystone/disk"
+	"drystone/raft"
+)
+
+// planFault plans the next fault of a class.
+func (w *world) planFault(f fault) {
+	if mean := w.plan.every[f]; mean > 0 && !w.healing {
+		w.always(w.random.spread(mean), evFault, 0, uint64(f), 0)
+	}
+}
+
+// onFault lets something go wrong, somewhere.
+func (w *world) onFault(f fault) {
+	if w.healing {
+		return
+	}
+	w.planFault(f)
+	h := w.hosts[w.random.below(len(w.hosts))]
+	if w.random.below(3) == 0 { // the leader is where it hurts
+		for _, l := range w.hosts {
+			if l.up && l.seen.valid && l.seen.status.Role == raft.Leader {
+				h = l
+			}
+		}
+	}
+	if f != faultBlackout && f != faultPartition && f != faultClog && !h.up {
+		return
+	}
+	w.faults[f]++
+	switch f {
+	case faultKill:
+		w.trace.line(h, "killed")
+		h.crash(lifeKilled)
+	case faultPower:
+		w.trace.line(h, "power lost")
+		h.crash(lifePower)
+	case faultBlackout:
+		w.trace.line(nil, "blackout")
+		for _, h := range w.hosts {
+			if h.up {
+				h.crash(lifePower)
+			}
+		}
+	case faultDiskOp:
+		h.armed = 1 + w.random.below(20)
+	case faultSyncError:
+		h.syncFails = true
+	case faultPause:
+		w.pause(h)
+	case faultPartition:
+		w.partition()
+		w.trace.partition()
+		w.always(w.random.spread(4*second), evMend, 0, 0, 0)
+	case faultClog:
+		w.clog(h)
+	case faultReset:
+		w.reset(h)
+	case faultStall:
+		h.stalled = w.now + w.random.spread(3*second)
+		w.trace.line(h, "the disk stalls")
+	}
+}
+
+func (w *world) pause(h *host) {
+	if h.paused {
+		return
+	}
+	h.paused, h.halted = true, w.now
+	w.trace.line(h, "paused")
+	w.always(w.random.spread(second), evResume, h.index, uint64(h.boot), 0)
+}
+
+// clog holds back everything on a node's links, each in its own directions, and lets it go later.
+func (w *world) clog(h *host) {
+	until := w.now + w.random.spread(second)
+	for i := range w.hosts {
+		if w.random.below(2) == 0 {
+			w.net.clogged[h.index][i] = until
+		}
+		if w.random.below(2) == 0 {
+			w.net.clogged[i][h.index] = until
+		}
+	}
+	w.trace.line(h, "links clogged")
+}
+
+// reset breaks the connection between two nodes that are both well.
+func (w *world) reset(h *host) {
+	peer := w.hosts[w.random.below(len(w.hosts))]
+	if peer == h || !peer.up {
+		return
+	}
+	w.after(0, evLost, h, uint64(peer.index), 0)
+	w.after(0, evLost, peer, uint64(h.index), 0)
+}
+
+// errSync is what an fdatasync returns that failed. What it should have written still reads back
+// and may be gone for ever.
+var errSync = errors.New("simulated: fdatasync failed")
+
+// onDiskOp is called before every disk operation of this host. It ends the host's life in the
+// midst of the planned one.
+func (h *host) onDiskOp(op disk.Op) error {
+	w := h.world
+	if h.dying || !h.up || !op.Kind.Changes() {
+		return nil
+	}
+	if h.syncFails && op.Kind == disk.OpDatasync {
+		h.syncFails, h.dying, h.death = false, true, lifeKilled
+		w.trace.diskOp(h, op, "fails")
+		return errSync
+	}
+	if h.armed == 0 {
+		return nil
+	}
+	if h.armed--; h.armed > 0 {
+		return nil
+	}
+	h.dying, h.death = true, lifeOver
+	w.trace.diskOp(h, op, "power lost")
+	w.reach(markDiskOp)
+	return disk.ErrCrashed
+}
+
+// onHeal ends the safety phase: from here on nothing goes wrong, and the cluster must recover.
+func (w *world) onHeal() {
+	w.healing, w.healed = true, w.now
+	w.trace.line(nil, "healed")
+	w.net.mend()
+	w.net.unclog()
+	for _, h := range w.hosts {
+		h.armed, h.syncFails, h.stalled = 0, false, 0
+		if h.paused {
+			w.onResume(h, h.boot)
+		}
+		if !h.up {
+			w.onRestart(h, h.boot)
+		}
+	}
+	w.always(checkEvery, evCheck, 0, 0, 0)
+}

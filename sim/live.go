@@ -1,0 +1,152 @@
+package sim
+
+import (
+	"fmt"
+
+	"drystone/raft"
+	"drystone/rsm"
+)
+
+const (
+	checkEvery = 50 * ms
+	liveness   = "Liveness"
+)
+
+// Bounds of the liveness phase, in µs after the fault-free time began.
+const (
+	convergeWithin = 20 * second // one leader, all caught up
+	settleWithin   = 30 * second // every operation under way has its outcome
+	probeWithin    = 5 * second
+	perOperation   = 200 * ms // of those that are still missing
+)
+
+// phase is a step of the proof that the cluster is well again.
+type phase uint8
+
+const (
+	phaseWork   phase = iota // clients go on until enough is acknowledged
+	phaseQuiet               // nothing new begins; what is under way ends
+	phaseProbe               // each node takes a fresh write and serves a fresh read
+	phaseSettle              // all have applied that
+)
+
+// onCheck moves on through the phases once each has what it wants, and fails when it takes too
+// long.
+func (w *world) onCheck() {
+	c := &w.clients
+	missing := int64(max(0, w.options.MinOps-c.acked))
+	switch w.phase {
+	case phaseWork:
+		if w.phaseSince == 0 {
+			w.phaseSince = w.now
+			w.missing = missing
+		}
+		w.within(convergeWithin+w.missing*perOperation, "%d of %d operations acknowledged",
+			c.acked, w.options.MinOps)
+		if missing == 0 && w.now-w.healed > 2*second {
+			c.quiet = true
+			w.enter(phaseQuiet)
+		}
+	case phaseQuiet:
+		w.within(settleWithin, "operations are still without an outcome")
+		if c.idle() && w.converged() {
+			w.enter(phaseProbe)
+			w.probe()
+		}
+	case phaseProbe:
+		w.within(probeWithin, "a fresh write or read through each node found no answer")
+		if c.idle() {
+			c.checkProbes()
+			w.enter(phaseSettle)
+		}
+	case phaseSettle:
+		w.within(convergeWithin, "the nodes have not caught up")
+		if w.converged() {
+			for _, h := range w.hosts {
+				w.truth.compare(h)
+			}
+			w.done = true
+			return
+		}
+	}
+	w.always(checkEvery, evCheck, 0, 0, 0)
+}
+
+func (w *world) enter(p phase) { w.phase, w.phaseSince = p, w.now }
+
+func (w *world) within(bound int64, what string, args ...any) {
+	if w.now-w.phaseSince <= bound {
+		return
+	}
+	for _, h := range w.hosts {
+		w.trace.status(h)
+	}
+	w.fail(liveness, "%d s after the last fault: "+what+"; %s",
+		append(append([]any{(w.now - w.healed) / second}, args...), w.diagnosis())...)
+}
+
+// converged says whether there is one leader, known to all, and every node has applied
+// everything, to the same state.
+func (w *world) converged() bool {
+	first := w.hosts[0]
+	if !first.up || first.state == nil {
+		return false
+	}
+	want := first.core.Status()
+	if want.Leader == 0 {
+		return false
+	}
+	for _, h := range w.hosts {
+		if !h.up || h.state == nil {
+			return false
+		}
+		s := h.core.Status()
+		if s.Leader != want.Leader || s.Commit != want.LastIndex || s.LastIndex != want.LastIndex ||
+			s.Applied != want.LastIndex || s.Hard.CurrentTerm != want.Hard.CurrentTerm {
+			return false
+		}
+		if h.state.Point() != first.state.Point() || h.state.Hash() != first.state.Hash() {
+			w.fail(equalState, "n%d and n1 have applied %d and differ", h.id, want.LastIndex)
+		}
+	}
+	return raft.Index(w.truth.index) == want.LastIndex
+}
+
+// probe sends a write through every node, and a read after it.
+func (w *world) probe() {
+	c := &w.clients
+	w.probes = len(c.ops)
+	for len(c.all) < 2*len(w.hosts) {
+		c.all = append(c.all, client{op: -1})
+	}
+	for i, h := range w.hosts {
+		c.fresh(2*i, h, true)
+		c.fresh(2*i+1, h, false)
+	}
+}
+
+// checkProbes demands that every probe was served.
+func (c *clients) checkProbes() {
+	for i := c.world.probes; i < len(c.ops); i++ {
+		if op := &c.ops[i]; op.outcome != rsm.Applied {
+			c.world.fail(liveness, "a fresh %v through a healthy cluster ends with outcome %d", op,
+				op.outcome)
+		}
+	}
+}
+
+// diagnosis is each node in a few words, for a failure of liveness.
+func (w *world) diagnosis() string {
+	var b []byte
+	for _, h := range w.hosts {
+		if h.core == nil {
+			b = fmt.Appendf(b, " n%d up=%v forming;", h.id, h.up)
+			continue
+		}
+		s := h.core.Status()
+		b = fmt.Appendf(b, " n%d@%d %v leader=n%d last=%d@%d commit=%d applied=%d first=%d;", h.id,
+			s.Hard.CurrentTerm, s.Role, s.Leader, s.LastIndex, s.LastTerm, s.Commit, s.Applied,
+			s.FirstIndex)
+	}
+	return string(b)
+}

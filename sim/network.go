@@ -1,0 +1,135 @@
+package sim
+
+// packet is what travels: an encoded message, a greeting, or a snapshot.
+type packet struct {
+	from, to int
+	kind     packetKind
+	body     []byte
+	snapshot *shipment
+}
+
+type packetKind uint8
+
+const (
+	packetMessage  packetKind = iota // a wire.Message
+	packetHello                      // a wire.Hello
+	packetSnapshot                   // a snapshot's bytes
+)
+
+// network carries packets between nodes. It loses, repeats, reorders and holds back as the plan
+// says, and cuts links in one direction or both while a partition lasts.
+type network struct {
+	random  random
+	packets []packet
+	free    []uint32
+	cut     [nodesMax][nodesMax]bool
+	clogged [nodesMax][nodesMax]int64 // nothing arrives before
+	last    [nodesMax][nodesMax]int64 // when the newest packet of a link arrives
+	old     [32]packet                // of long ago, to be delivered again
+	sent    uint64
+	lost    uint64
+}
+
+func (n *network) put(p packet) uint32 {
+	if k := len(n.free); k > 0 {
+		slot := n.free[k-1]
+		n.free = n.free[:k-1]
+		n.packets[slot] = p
+		return slot
+	}
+	n.packets = append(n.packets, p)
+	return uint32(len(n.packets) - 1)
+}
+
+func (n *network) take(slot uint64) packet {
+	p := n.packets[slot]
+	n.packets[slot] = packet{}
+	n.free = append(n.free, uint32(slot))
+	return p
+}
+
+// send puts a packet on its way.
+func (w *world) send(p packet) {
+	n := &w.net
+	n.sent++
+	if n.cut[p.from][p.to] {
+		n.lost++
+		return
+	}
+	if w.healing {
+		w.carry(p, n.random.spread(300)+50)
+		return
+	}
+	if n.random.chance(w.plan.loss) {
+		n.lost++
+		return
+	}
+	w.carry(p, w.plan.delayMin+n.random.spread(w.plan.delayMean))
+	if p.kind != packetMessage {
+		return
+	}
+	if n.random.chance(w.plan.duplicate) {
+		w.carry(p.copy(), w.plan.delayMin+n.random.spread(4*w.plan.delayMean))
+	}
+	if n.random.chance(w.plan.replay) {
+		slot := &n.old[n.random.below(len(n.old))]
+		if slot.body != nil {
+			w.reach(markReplay)
+			w.carry(slot.copy(), w.plan.delayMin)
+		}
+		*slot = p.copy()
+	}
+}
+
+// copy has bytes of its own: what a receiver does to a message, its repeat must not show.
+func (p packet) copy() packet {
+	p.body = append([]byte(nil), p.body...)
+	return p
+}
+
+func (w *world) carry(p packet, delay int64) {
+	n := &w.net
+	arrives := max(w.now+delay, n.clogged[p.from][p.to])
+	last := &n.last[p.from][p.to]
+	if !w.plan.reorder || w.healing {
+		arrives = max(arrives, *last)
+	}
+	*last = max(*last, arrives)
+	w.always(arrives-w.now, evDeliver, p.to, uint64(n.put(p)), 0)
+}
+
+// partition cuts links in one of the ways in which clusters are cut: one node alone, two parts,
+// two parts that share one node, and each of them perhaps in one direction only.
+func (w *world) partition() {
+	n := &w.net
+	size := len(w.hosts)
+	var side [nodesMax]int
+	bridge := -1
+	switch n.random.below(3) {
+	case 0:
+		side[n.random.below(size)] = 1
+	case 1:
+		for i := range size {
+			side[i] = n.random.below(2)
+		}
+	case 2:
+		for i := range size {
+			side[i] = n.random.below(2)
+		}
+		bridge = n.random.below(size)
+	}
+	oneWay := n.random.below(3) == 0
+	for from := range size {
+		for to := range size {
+			apart := side[from] != side[to] && from != bridge && to != bridge
+			if oneWay && side[from] == 0 {
+				apart = false
+			}
+			n.cut[from][to] = apart
+		}
+	}
+}
+
+func (n *network) mend() { n.cut = [nodesMax][nodesMax]bool{} }
+
+func (n *network) unclog() { n.clogged = [nodesMax][nodesMax]int64{} }

@@ -1,0 +1,141 @@
+package sim
+
+import (
+	"drystone/raft"
+	"drystone/rsm"
+)
+
+// Virtual time is in µs.
+const (
+	ms     int64 = 1000
+	second       = 1000 * ms
+)
+
+// nodesMax is the largest cluster a seed may draw.
+const nodesMax = 7
+
+// fault is a class of things that go wrong.
+type fault uint8
+
+const (
+	faultKill      fault = iota // a process dies; what it wrote stays in the page cache
+	faultPower                  // a machine loses power: unsynced writes are kept, lost or torn
+	faultBlackout               // all machines lose power at once
+	faultDiskOp                 // power is lost at some disk operation, in the midst of a write
+	faultSyncError              // an fdatasync fails, and its node stops
+	faultPause                  // a process stands still, and does not know it
+	faultPartition              // some links carry nothing, in one direction or both
+	faultClog                   // a link holds everything back, then delivers it at once
+	faultReset                  // a connection breaks
+	faultStall                  // a disk takes seconds
+	faultCount
+)
+
+var faultNames = [faultCount]string{"kill", "power", "blackout", "diskop", "syncerror", "pause",
+	"partition", "clog", "reset", "stall"}
+
+// plan is what a seed draws before its world begins: how large the cluster is, what goes wrong
+// in it and how often, and how tiny the limits are that code meets rarely in production. A
+// class that is off in many seeds is what lets the others show what they can do (swarm testing).
+type plan struct {
+	nodes int
+
+	// The network. Times in µs, chances in millionths.
+	delayMin, delayMean     int64
+	loss, duplicate, replay int
+	reorder                 bool
+
+	// A node's own work, in µs.
+	loopDelay  int64 // between an event and the loop that takes it; 0: every event by itself
+	writeMean  int64 // one write and fdatasync
+	applyMean  int64
+	saveMean   int64 // one snapshot
+	serverMean int64 // between crash and restart
+
+	every [faultCount]int64 // mean time between two faults of a class; 0: never
+	skew  [nodesMax]int64   // a node's clock runs at so many thousandths of the true rate
+
+	raft         raft.Config // but ID, Seed and Trace
+	settings     rsm.Settings
+	segmentBytes int64
+	maxEntry     int
+	maxInflight  int
+	retryMs      uint64
+	snapEntries  uint64
+	snapBytes    int64
+
+	clients   int
+	thinkMean int64
+	stacks    int
+	valueMax  int
+	keyed     int // chances in millionths: a write carries a key,
+	reads     int // an operation is a read,
+	stale     int // a read may be stale,
+	timeoutMs []uint64
+}
+
+// draw makes a seed's plan. nodes 0 draws the size of the cluster too.
+func draw(r *random, nodes int) plan {
+	p := plan{nodes: nodes}
+	if nodes == 0 {
+		p.nodes = pick(r, 1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 7)
+	}
+	p.delayMin = pick(r, 50, 200, 1*ms)
+	p.delayMean = pick(r, 50, 300, 2*ms, 10*ms)
+	p.loss = pick(r, 0, 0, 1_000, 10_000, 100_000)
+	p.duplicate = pick(r, 0, 0, 10_000, 100_000)
+	p.replay = pick(r, 0, 0, 1_000, 10_000)
+	p.reorder = pick(r, false, true)
+
+	p.loopDelay = pick(r, 0, 0, 100, 1*ms)
+	p.writeMean = pick(r, 100, 1*ms, 5*ms, 20*ms)
+	p.applyMean = pick(r, 20, 200, 5*ms)
+	p.saveMean = pick(r, 1*ms, 20*ms, 500*ms)
+	p.serverMean = pick(r, 50*ms, 1*second, 4*second)
+
+	calm := r.below(16) == 0
+	for f := range p.every {
+		on := r.below(2) == 0
+		mean := pick(r, 1500*ms, 4*second, 12*second)
+		if on && !calm {
+			p.every[f] = mean
+		}
+	}
+	for i := range p.skew {
+		p.skew[i] = 1000
+	}
+	if r.below(3) == 0 {
+		for i := range p.skew {
+			p.skew[i] = r.between(500, 2000)
+		}
+	}
+
+	p.raft = raft.Config{
+		HeartbeatTicks: 5,
+		ElectionTicks:  30,
+		DiskTicks:      pick(r, 0, 100, 200),
+		MaxAppendBytes: pick(r, 1, 200, 4<<10, 1<<20),
+		MaxInflight:    pick(r, 1, 2, 8, 64),
+		TrailingBytes:  pick(r, 0, 500, 8<<10, 1<<20),
+		MaxApplyBytes:  pick(r, 1, 1000, 1<<20),
+	}
+	p.settings = rsm.DefaultSettings()
+	p.settings.MaxValueBytes = pick(r, 64, 4096, uint64(1<<20))
+	p.settings.RequestRetentionMs = pick(r, uint64(8_000), 30_000, 600_000)
+	p.segmentBytes = pick(r, int64(4<<10), 16<<10, 128<<10)
+	p.maxEntry = pick(r, 1, 500, 1<<20)
+	p.maxInflight = pick(r, 4<<10, 64<<20)
+	p.retryMs = pick(r, uint64(100), 300, 1000)
+	p.snapEntries = pick(r, uint64(3), 20, 200, 100_000)
+	p.snapBytes = pick(r, int64(1<<10), 64<<10, 1<<30)
+
+	p.clients = pick(r, 1, 3, 8, 16, 24)
+	p.thinkMean = int64(p.clients) * second / int64(pick(r, 25, 40, 60))
+	p.stacks = pick(r, 1, 2, 5)
+	p.valueMax = pick(r, 8, 40, 200)
+	p.keyed = pick(r, 0, 300_000, 700_000, 1_000_000)
+	p.reads = pick(r, 50_000, 200_000, 400_000)
+	p.stale = pick(r, 0, 300_000)
+	p.timeoutMs = pick(r, []uint64{10_000}, []uint64{300, 2000, 10_000}, []uint64{1000})
+	return p
+}

@@ -1,0 +1,224 @@
+package transport
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"drystone/wire"
+)
+
+const (
+	dialTimeout = 2 * time.Second
+
+	// A peer that does not answer is dialled again after a pause drawn from the upper half of one
+	// that doubles between these two; a process that starts is met within the first.
+	dialPauseMin = 40 * time.Millisecond
+	dialPauseMax = 200 * time.Millisecond
+
+	// A peer that refuses is asked again seldom: people must act first.
+	refusedPause = time.Second
+
+	// A connection that held for less counts as a failed dial, so that a peer that accepts and
+	// closes is not dialled in a tight loop.
+	shortLife = time.Second
+
+	// So many failures in a row are worth a word; fewer are a process that starts.
+	failuresToWarn = 20
+
+	maxWriteBytes = 1 << 20 // in one write, under one deadline
+)
+
+var errRefused = errors.New("refused")
+
+func dialTCP(ctx context.Context, address string) (net.Conn, error) {
+	d := net.Dialer{Timeout: dialTimeout}
+	return d.DialContext(ctx, "tcp", address)
+}
+
+// dial keeps a connection to the peer until ctx ends, and writes what is queued.
+func (p *peer) dial(ctx context.Context) {
+	failures := 0
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for {
+		select {
+		case <-pause.C:
+		case <-p.kick:
+		case <-ctx.Done():
+			return
+		}
+		l, err := p.connect(ctx)
+		began := time.Now()
+		if err == nil {
+			p.write(ctx, l)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		switch {
+		case errors.Is(err, errRefused):
+			pause.Reset(refusedPause + rand.N(refusedPause/2))
+			continue
+		case err == nil && time.Since(began) >= shortLife:
+			failures = 0
+			pause.Reset(0)
+			continue
+		case err != nil:
+			p.failedDial(err, failures)
+		}
+		failures++
+		longest := min(dialPauseMin<<min(failures-1, 8), dialPauseMax)
+		pause.Reset(longest/2 + rand.N(longest/2))
+	}
+}
+
+// failedDial takes with it what waited for it: a peer that comes back later needs none of that.
+func (p *peer) failedDial(err error, failures int) {
+	p.mu.Lock()
+	p.counters.dropped += uint64(p.queue.clear())
+	p.counters.failedDials++
+	address := p.address
+	p.mu.Unlock()
+	level := p.t.log.Debug
+	if failures == failuresToWarn {
+		level = p.t.log.Warn
+	}
+	level("a peer does not answer", "peer", p.id, "address", address, "cause", err)
+}
+
+// connect dials once and shakes hands. errRefused: one of the two sides does not want the other.
+func (p *peer) connect(ctx context.Context) (*link, error) {
+	p.mu.Lock()
+	address := p.address
+	p.counters.dials++
+	p.mu.Unlock()
+	conn, err := p.t.config.Dial(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	h, err := p.introduce(conn)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	l := newLink(conn, h)
+	if !p.establish(ctx, l, false) {
+		return nil, errors.New("overtaken by a newer connection")
+	}
+	p.t.log.Info("connected to a peer", "peer", p.id, "address", address)
+	return l, nil
+}
+
+// introduce is the dialer's side of the handshake.
+func (p *peer) introduce(conn net.Conn) (wire.Hello, error) {
+	tune(conn)
+	conn.SetDeadline(time.Now().Add(p.t.config.HandshakeTimeout))
+	hello := p.t.hello(uint64(p.id))
+	if _, err := conn.Write(wire.AppendHelloFrame(nil, hello)); err != nil {
+		return wire.Hello{}, err
+	}
+	r := bufio.NewReaderSize(conn, handshakeBuffer)
+	reply, err := readReply(r)
+	if err != nil {
+		return wire.Hello{}, fmt.Errorf("handshake: %w", err)
+	}
+	if reply.Code != wire.HelloOK {
+		p.refusedBy(reply)
+		return wire.Hello{}, errRefused
+	}
+	verdict := p.t.judge(reply.Hello)
+	if verdict.Code == wire.HelloOK && reply.Hello.Node != uint64(p.id) {
+		verdict = wire.HelloReply{
+			Code: wire.HelloWrongNode,
+			Detail: fmt.Sprintf("node %d answers at the address of node %d",
+				reply.Hello.Node, p.id),
+		}
+	}
+	if verdict.Code != wire.HelloOK {
+		p.t.refusing(reply.Hello.Node, conn.RemoteAddr(), verdict)
+		p.setRefusal(verdict)
+	}
+	if _, err := conn.Write(wire.AppendHelloReplyFrame(nil, verdict)); err != nil {
+		return wire.Hello{}, err
+	}
+	if verdict.Code != wire.HelloOK {
+		return wire.Hello{}, errRefused
+	}
+	conn.SetDeadline(time.Time{})
+	return reply.Hello, nil
+}
+
+// refusedBy notes that the peer does not take this node.
+func (p *peer) refusedBy(reply wire.HelloReply) {
+	p.setRefusal(reply)
+	p.t.counters.refusedBy.Add(1)
+	p.t.warn("refused by", p.id, "a peer refuses this node", "peer", p.id, "code", reply.Code,
+		"detail", reply.Detail)
+	p.t.handler.Refused(p.id, reply)
+}
+
+func (p *peer) setRefusal(reply wire.HelloReply) {
+	reply.Hello = wire.Hello{}
+	p.mu.Lock()
+	p.refusal = reply
+	p.counters.dropped += uint64(p.queue.clear())
+	p.mu.Unlock()
+}
+
+// write sends what is queued, all of it at once, until the connection breaks or ctx ends.
+func (p *peer) write(ctx context.Context, l *link) {
+	stop := context.AfterFunc(ctx, l.close)
+	defer stop()
+	defer func() {
+		l.close()
+		p.mu.Lock()
+		p.queue.writing = 0
+		p.mu.Unlock()
+	}()
+	p.t.running.Go(func() { p.watch(l) })
+	var buffer []byte
+	for {
+		p.mu.Lock()
+		frames, count := p.queue.take(buffer)
+		p.mu.Unlock()
+		for rest := frames; len(rest) > 0; {
+			piece := rest[:min(len(rest), maxWriteBytes)]
+			l.conn.SetWriteDeadline(time.Now().Add(p.t.config.WriteTimeout))
+			if _, err := l.conn.Write(piece); err != nil {
+				p.breaks(l, err)
+				return
+			}
+			rest = rest[len(piece):]
+		}
+		p.mu.Lock()
+		p.queue.writing = 0
+		p.counters.sentFrames += uint64(count)
+		p.counters.sentBytes += uint64(len(frames))
+		p.mu.Unlock()
+		buffer = frames
+		select {
+		case <-p.wake:
+		case <-l.broken:
+			return
+		}
+	}
+}
+
+// watch learns that the connection broke from the side on which nothing ever arrives, before a
+// write would.
+func (p *peer) watch(l *link) {
+	var b [1]byte
+	_, err := l.conn.Read(b[:])
+	if err == nil {
+		p.t.counters.badFrames.Add(1)
+		err = errors.New("the acceptor of a connection sent something")
+	}
+	p.breaks(l, err)
+}
