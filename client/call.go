@@ -52,6 +52,13 @@ func (c *Client) write(ctx context.Context, k call, o WriteOptions, out any) (Me
 	if k.key = o.Key; k.key == "" {
 		k.key = NewKey()
 	}
+	if !validKey(k.key) {
+		return Meta{}, &Error{
+			Code: codeBadKey, Title: "The Idempotency-Key cannot be used", Outcome: OutcomeNotApplied,
+			RetrySafe: true, RequestID: k.key, Next: "Choose another; a random UUID does well.",
+			Detail: fmt.Sprintf("The key %.200q is not 1 to 128 visible ASCII characters.", k.key),
+		}
+	}
 	return c.send(ctx, k, out)
 }
 
@@ -107,6 +114,12 @@ func (c *Client) do(ctx context.Context, k call) (reply, *Error) {
 		endpoints, first = []string{k.endpoint}, 0
 	}
 	progress := attempts{began: time.Now()}
+	if ctx.Err() != nil {
+		e := unreached("", false, ctx.Err())
+		e.Detail = "The time was up before the request could be sent."
+		progress.note(e)
+		return reply{}, progress.giveUp(ctx, k)
+	}
 	pause := firstPause
 	for i := 0; ; i++ {
 		at := (first + i) % len(endpoints)
@@ -207,6 +220,11 @@ func (c *Client) head(req *http.Request, k call, share time.Duration) {
 	// silence.
 	asked := min(share-min(share/10, 100*time.Millisecond), longestAsked)
 	h["Drystone-Timeout"] = []string{strconv.FormatInt(max(1, asked.Milliseconds()), 10) + "ms"}
+}
+
+func validKey(key string) bool {
+	return key != "" && len(key) <= 128 &&
+		strings.IndexFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
 }
 
 // quoteKey writes a key as a structured-field string.

@@ -73,7 +73,7 @@ func New(o Options) (*Client, error) {
 }
 
 func normalEndpoint(e string) (string, error) {
-	full := strings.TrimRight(e, "/")
+	full := e
 	if !strings.Contains(full, "://") {
 		full = "http://" + full
 	}
@@ -82,7 +82,7 @@ func normalEndpoint(e string) (string, error) {
 		u.RawQuery != "" || u.Fragment != "" {
 		return "", fmt.Errorf("the endpoint %q is no address: write host:port or http://host:port", e)
 	}
-	return full, nil
+	return strings.TrimRight(full, "/"), nil
 }
 
 // Endpoints are the addresses, as URLs.

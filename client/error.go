@@ -40,6 +40,7 @@ const (
 	// CodeNotDrystone: something else than drystone answered.
 	CodeNotDrystone = "not_drystone"
 
+	codeBadKey         = "bad_idempotency_key"
 	codeOutcomeUnknown = "outcome_unknown"
 	codeKeyReused      = "key_reused"
 	codeNoSuchStack    = "no_such_stack"

@@ -46,13 +46,19 @@ func (d *memDir) change(op Op, check func() error, node *inode) error {
 	if refused(asked) {
 		return asked
 	}
-	if err := check(); err != nil {
-		return &fs.PathError{Op: op.Kind.String(), Path: op.Name, Err: err}
+	wrong := check()
+	if wrong == nil {
+		c := entryChange{kind: op.Kind, name: op.Name, newName: op.NewName, node: node}
+		c.apply(d.m.now)
+		d.m.pending = append(d.m.pending, c)
 	}
-	c := entryChange{kind: op.Kind, name: op.Name, newName: op.NewName, node: node}
-	c.apply(d.m.now)
-	d.m.pending = append(d.m.pending, c)
-	return d.m.end(asked)
+	if err := d.m.end(asked); err != nil {
+		return err
+	}
+	if wrong != nil {
+		return &fs.PathError{Op: op.Kind.String(), Path: op.Name, Err: wrong}
+	}
+	return nil
 }
 
 func (d *memDir) mustExist(name string) func() error {

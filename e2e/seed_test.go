@@ -151,7 +151,9 @@ func TestNoQuorum(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	if code, body, _ := get(leader.URL() + "/v1/stacks/s/top"); code != 503 {
+	read, _ := http.NewRequest("GET", leader.URL()+"/v1/stacks/s/top", nil)
+	read.Header.Set("Drystone-Timeout", "1s")
+	if code, body, _ := send(read); code != 503 {
 		t.Errorf("linearizable read without a majority: %d %s", code, body)
 	}
 	if code, body, _ := get(leader.URL() + "/v1/stacks/s/top?consistency=stale"); code != 200 {

@@ -86,7 +86,11 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &Exchange{api: a, w: w, r: r, arrived: time.Now()}
 	defer x.end()
 	n, params := a.routes.find(r.URL.EscapedPath(), x.space[:0])
-	x.params, x.plain = params, n != nil && n.plain
+	x.params = params
+	if n != nil && n.plain {
+		x.plain = true
+		x.succeed("")
+	}
 	if !a.admit(x) {
 		return
 	}

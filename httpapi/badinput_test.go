@@ -42,7 +42,9 @@ func TestBadInput(t *testing.T) {
 		}
 	}
 	all := append(append([]string{}, writes...), reads...)
-	for _, bad := range []string{"", "abc", "-1s", "0", "0s", "61s", "1h", "61", "1e1", "NaN", "+5", "1 s"} {
+	for _, bad := range []string{
+		"", "abc", "-1s", "0", "0s", "61s", "1h", "61", "1e1", "NaN", "+5", "1 s",
+	} {
 		add(400, "bad_timeout", all, "", "-", "Drystone-Timeout", bad)
 	}
 	for _, bad := range []string{"", `""`, `"`, `"a`, `a b`, `"a b"`, "é", `"a"b`, `"a";p=1`, `"\a"`,
@@ -53,17 +55,23 @@ func TestBadInput(t *testing.T) {
 	for _, h := range []string{"Drystone-Session", "Drystone-Seq", "Drystone-Ack"} {
 		add(400, "bad_request", writes, "", "-", h, "7")
 	}
-	for _, bad := range []string{"?create=maybe", "?create=", "?creat=false", "?create=true&create=true",
-		"?%zz", "?consistency=stale"} {
+	for _, bad := range []string{
+		"?create=maybe", "?create=", "?creat=false", "?create=true&create=true", "?%zz",
+		"?consistency=stale",
+	} {
 		add(400, "bad_parameter", []string{pushA}, bad, "x")
 	}
 	add(400, "bad_parameter", writes, "?limit=1", "-")
-	for _, bad := range []string{"?consistency=fast", "?consistency=", "?max_stale=-1s&consistency=stale",
-		"?max_stale=0", "?max_stale=soon", "?min_index=-1", "?min_index=x", "?consistancy=stale",
-		"?min_index=1&min_index=2", "?a;b"} {
+	for _, bad := range []string{
+		"?consistency=fast", "?consistency=", "?max_stale=-1s&consistency=stale", "?max_stale=0",
+		"?max_stale=soon", "?min_index=-1", "?min_index=x", "?consistancy=stale",
+		"?min_index=1&min_index=2", "?a;b",
+	} {
 		add(400, "bad_parameter", reads, bad, "-")
 	}
-	for _, bad := range []string{"?limit=0", "?limit=-1", "?limit=x", "?limit=1.5", "?limit=99999999"} {
+	for _, bad := range []string{
+		"?limit=0", "?limit=-1", "?limit=x", "?limit=1.5", "?limit=99999999",
+	} {
 		add(400, "bad_parameter", []string{"GET /v1/stacks", "GET /v1/stacks/a/items"}, bad, "-")
 	}
 	add(400, "bad_parameter", []string{"GET /v1/stacks/a/items"}, "?offset=-1", "-")
@@ -146,7 +154,9 @@ func TestMethods(t *testing.T) {
 		"/errors":            "GET, HEAD",
 	}
 	for path, allow := range routes {
-		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"} {
+		for _, method := range []string{
+			"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW",
+		} {
 			allowed := strings.Contains(", "+allow+",", ", "+method+",")
 			if allowed && method != "HEAD" {
 				continue

@@ -113,7 +113,7 @@ func (x *Exchange) readBody(k bodyKind) ([]byte, bool) {
 	// listens on it, to notice a client that leaves.
 	control := http.NewResponseController(x.w)
 	if deadline, ok := x.ctx.Deadline(); ok && control.SetReadDeadline(deadline) == nil {
-		defer control.SetReadDeadline(time.Time{})
+		_ = time.Time{}
 	}
 	body, err := x.readUpTo(k)
 	if err != nil {

@@ -125,8 +125,7 @@ func (x *Exchange) Begin() bool {
 		d, ok := parseDuration(values[0])
 		if !ok || len(values) > 1 || d <= 0 || d > maxTimeout {
 			x.Fail(codeBadTimeout, fmt.Sprintf("Drystone-Timeout is %s; it must be above zero and at "+
-				"most %v, in seconds or with a unit, as in 10, 2.5s, 500ms.", quoted(values[0]),
-				maxTimeout))
+				"most 60s, in seconds or with a unit, as in 10, 2.5s, 500ms.", quoted(values[0])))
 			return false
 		}
 		timeout = d
@@ -166,7 +165,7 @@ func quoted(s string) string {
 	return strconv.Quote(s)
 }
 
-// deadlineFor asks for facts to put into a sentence: they must come at once or not at all.
+// Facts to put into a sentence must come at once or not at all.
 const factsTimeout = 200 * time.Millisecond
 
 // status asks the node for its own view, also when the exchange's deadline has passed.

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"drystone/rsm"
 )
@@ -24,7 +22,7 @@ func refusal(code rsm.Code, s rsm.Status) string {
 		return "No answer came from the leader within the deadline. " + leadership(s)
 	case rsm.CodeBootstrapping, rsm.CodeQuarantined:
 		if s.Reason != "" {
-			return fmt.Sprintf("Node %d is %s: %s", s.NodeID, code, sentence(s.Reason))
+			return fmt.Sprintf("Node %d is %s: %s", s.NodeID, code, stopped(s.Reason))
 		}
 	case rsm.CodeDraining:
 		return fmt.Sprintf("Node %d is shutting down; another node takes the request.", s.NodeID)
@@ -42,13 +40,13 @@ func refusal(code rsm.Code, s rsm.Status) string {
 // leadership says who leads and how many voters answer.
 func leadership(s rsm.Status) string {
 	if s.LeaderID != 0 && s.LeaderID != s.NodeID {
-		return fmt.Sprintf("Node %d follows %s, which leads term %d; %s", s.NodeID,
+		return fmt.Sprintf("Node %d follows %s, the leader of term %d; %s", s.NodeID,
 			address(s, s.LeaderID), s.Term, voters(s))
 	}
 	if s.LeaderID == s.NodeID && s.LeaderID != 0 {
 		return fmt.Sprintf("Node %d leads term %d; %s", s.NodeID, s.Term, voters(s))
 	}
-	return fmt.Sprintf("Node %d knows no leader, in term %d; %s", s.NodeID, s.Term, voters(s))
+	return fmt.Sprintf("Node %d knows no leader (term %d); %s", s.NodeID, s.Term, voters(s))
 }
 
 // address names a node with the address clients use.
@@ -79,8 +77,12 @@ func voters(s rsm.Status) string {
 	if total == 0 {
 		return "it knows no voters."
 	}
+	needed := total/2 + 1
 	text := fmt.Sprintf("%d of %d voters answer, itself included, and %d are needed", heard, total,
-		total/2+1)
+		needed)
+	if s.LeaderID == 0 && heard >= needed {
+		text += ", so an election is due"
+	}
 	switch len(silent) {
 	case 0:
 		return text + "."
@@ -101,12 +103,5 @@ func hears(s rsm.Status, m rsm.MemberStatus) bool {
 	return follows || *m.ContactMs <= silentAfterMs
 }
 
-// sentence gives a reason its capital and its full stop.
-func sentence(s string) string {
-	r, n := utf8.DecodeRuneInString(s)
-	s = string(unicode.ToUpper(r)) + s[n:]
-	if !strings.HasSuffix(s, ".") {
-		s += "."
-	}
-	return s
-}
+// stopped gives a reason its full stop.
+func stopped(s string) string { return strings.TrimSuffix(s, ".") + "." }

@@ -286,8 +286,8 @@ func (j *jsonReader) texts(dst *[][]byte) *jsonError {
 	}
 }
 
-// number reads a whole number, zero or above.
-func (j *jsonReader) number(field string, dst *uint64) *jsonError {
+// number reads a whole number that is not below the least.
+func (j *jsonReader) number(field string, dst *uint64, least uint64) *jsonError {
 	start := j.pos
 	for j.pos < len(j.data) && isNumeral(j.data[j.pos]) {
 		j.pos++
@@ -297,9 +297,9 @@ func (j *jsonReader) number(field string, dst *uint64) *jsonError {
 		return j.malformed("%s must be a number.", field)
 	}
 	n, err := strconv.ParseUint(digits, 10, 64)
-	if err != nil || (len(digits) > 1 && digits[0] == '0') {
-		return &jsonError{codeBadRequest, field + " is " + quoted(digits) +
-			"; it must be a whole number, zero or above."}
+	if err != nil || n < least || (len(digits) > 1 && digits[0] == '0') {
+		return &jsonError{codeBadRequest, fmt.Sprintf("%s is %.40s; it must be a whole number of %d "+
+			"or above.", field, digits, least)}
 	}
 	*dst = n
 	return nil
@@ -322,8 +322,8 @@ func fieldTexts(name string, dst *[][]byte) jsonField {
 	return jsonField{name, func(j *jsonReader) *jsonError { return j.texts(dst) }}
 }
 
-func fieldNumber(name string, dst *uint64) jsonField {
-	return jsonField{name, func(j *jsonReader) *jsonError { return j.number(name, dst) }}
+func fieldNumber(name string, dst *uint64, least uint64) jsonField {
+	return jsonField{name, func(j *jsonReader) *jsonError { return j.number(name, dst, least) }}
 }
 
 // decodeValues turns base64 into bytes, in place, when the object says that its values are.

@@ -29,6 +29,7 @@ func newProblem(code rsm.Code, detail string) problem {
 		row = &Explanation{
 			Statuses: []int{http.StatusInternalServerError}, Title: "Refused",
 			Outcomes: []string{notApplied}, Cause: "The server refused the request.",
+			Next: "Look into the server's log.",
 		}
 	}
 	if detail == "" {

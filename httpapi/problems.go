@@ -131,7 +131,7 @@ var explanations = []Explanation{
 		"not_found", []int{http.StatusNotFound}, "There is no such route", []string{notApplied},
 		"The path means nothing to this server.",
 		fateNothing,
-		"Check the path. A slash inside of a name is written %2F.",
+		"Check the path: the routes begin with /v1/.",
 	}, {
 		"no_such_stack", []int{http.StatusNotFound}, "There is no such stack",
 		[]string{applied, notApplied},

@@ -42,7 +42,6 @@ func (x *Exchange) succeed(stack string) {
 
 // seedLine reads the body: one line, whose end may be left out.
 func (x *Exchange) seedLine() ([]byte, bool) {
-	x.succeed("")
 	if !x.BeginWrite() {
 		return nil, false
 	}

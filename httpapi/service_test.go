@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"drystone/rsm"
 	"drystone/store"
@@ -32,9 +33,10 @@ type local struct {
 	statusErr error
 	asked     []rsm.ReadOptions // of all reads
 	deadlines int               // calls that came with a deadline
+	left      time.Duration     // until the last one's
 }
 
-func newLocal(t *testing.T) *local {
+func newLocal(t testing.TB) *local {
 	t.Helper()
 	s := &local{
 		state: rsm.New(store.New(), rsm.Options{Node: 1, Boot: 1}), grown: make(chan struct{}),
@@ -143,8 +145,9 @@ func (s *local) Status(ctx context.Context, applied uint64) (rsm.Status, error) 
 }
 
 func (s *local) noteDeadline(ctx context.Context) {
-	if _, ok := ctx.Deadline(); ok {
+	if deadline, ok := ctx.Deadline(); ok {
 		s.deadlines++
+		s.left = time.Until(deadline)
 	}
 }
 
@@ -155,7 +158,7 @@ func (s *local) with(change func(*local)) {
 	change(s)
 }
 
-// applied counts the requests that took effect.
+// ops counts the requests that took effect.
 func (s *local) ops() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()

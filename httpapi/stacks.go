@@ -224,7 +224,7 @@ func pop(x *Exchange) {
 func (x *Exchange) readPop(c *store.Pop, raw bool) bool {
 	var end string
 	var waitMs uint64
-	ok := x.readOptions(fieldNumber("count", &c.Count), fieldNumber("wait_ms", &waitMs),
+	ok := x.readOptions(fieldNumber("count", &c.Count, 1), fieldNumber("wait_ms", &waitMs, 0),
 		fieldText("end", &end))
 	if !ok {
 		return false
@@ -233,8 +233,6 @@ func (x *Exchange) readPop(c *store.Pop, raw bool) bool {
 	switch c.End, err = parseEnd(end); {
 	case err != nil:
 		x.Fail(err.code, err.detail)
-	case c.Count == 0:
-		x.Fail(codeBadRequest, "count is 0; a pop takes at least 1.")
 	case waitMs > 0:
 		x.Fail(codeBadRequest, "wait_ms is not 0, and pops that wait are not available yet: ask again "+
 			"until the reply is not empty.")

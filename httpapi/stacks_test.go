@@ -118,7 +118,8 @@ func TestMissingStack(t *testing.T) {
 func TestValuesAreBytes(t *testing.T) {
 	f := newFront(t)
 	for _, value := range []string{
-		"plain", " spaces and\ttabs ", "two\nlines\r\n", "{\"json\":1}", "quote\" and \\", "é 😀 \u2028",
+		"plain", " spaces and\ttabs ", "two\nlines\r\n", "{\"json\":1}", "quote\" and \\",
+		"é 😀 \u2028",
 		"\x00\x01\x1f\x7f", "\xff\xfe\x00", "half \xc3", "100%", "a=b&c=d", strings.Repeat("x", 1<<16),
 	} {
 		f.curl("/v1/stacks/v/push", value).want(t, 200,
@@ -168,10 +169,13 @@ func TestEmptyValue(t *testing.T) {
 	f.json("POST", path, `{"values":[""]}`).want(t, 200, "{\"size\":1,\"index\":2}\n")
 	f.call("POST", path, []byte{}, "Content-Type", "application/octet-stream").
 		want(t, 200, "{\"size\":2,\"index\":3}\n")
-	head := "POST " + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n"
+	head := "POST " + path + " HTTP/1.1\r\nHost: localhost\r\n" +
+		"Content-Type: application/octet-stream\r\n"
 	f.raw(head+"\r\n").wantProblem(t, 400, "empty_body", "not_applied")
-	f.raw(head+"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n").want(t, 200, "{\"size\":3,\"index\":4}\n")
-	f.call("GET", "/v1/stacks/e/top", nil).want(t, 200, "{\"value\":\"\",\"empty\":false,\"size\":3}\n")
+	f.raw(head+"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n").
+		want(t, 200, "{\"size\":3,\"index\":4}\n")
+	f.call("GET", "/v1/stacks/e/top", nil).
+		want(t, 200, "{\"value\":\"\",\"empty\":false,\"size\":3}\n")
 }
 
 func TestReadOptions(t *testing.T) {

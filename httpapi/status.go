@@ -31,7 +31,7 @@ func showStatus(x *Exchange) {
 	s, err := x.api.service.Status(x.ctx, index)
 	switch {
 	case err != nil && index == 0:
-		x.Fail(codeInternal, "The node did not tell its state: "+sentence(err.Error()))
+		x.Fail(codeInternal, "The node did not tell its state: "+stopped(err.Error()))
 		return
 	case err != nil || s.Applied < index:
 		if fresh, ok := x.status(); ok {

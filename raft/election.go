@@ -26,7 +26,8 @@ func (r *Raft) tickFollower(f *follower) {
 		r.rule(F2, MayNotStand, 0, Position{}, Position{})
 		return
 	}
-	// Fig2/F.2: no word from a leader, no vote granted: stand, but first ask (thesis §9.6).
+	// Fig2/F.2: no word from a leader, no vote granted: stand. DIFFERS(2): but ask first, always
+	// (thesis §9.6).
 	r.becomePreCandidate()
 }
 
@@ -60,6 +61,7 @@ func (r *Raft) tickCandidate(c *candidate) {
 
 // forgetLeader makes a follower stand soon, and grant pre-votes at once, because the connection
 // to its leader broke. If the leader lives, the others still hear it and refuse.
+// DIFFERS(5): the paper waits for the election timeout.
 func (r *Raft) forgetLeader(f *follower) {
 	r.rule(ConnectionLost, LeaderForgotten, f.leader, Position{}, Position{})
 	f.leader = 0
@@ -146,6 +148,7 @@ func (r *Raft) onPreVote(m Message, ask RequestVote) {
 // yield stands back, once, for another that asks at the same moment: nodes that lose a leader
 // lose it together, and two candidates of equal right would split the vote. Of two who ask with
 // equal logs the lower ID goes on. Once only: the other may be unable to win.
+// DIFFERS(3): the paper leaves it to the timeouts.
 func (r *Raft) yield(to NodeID, theirs Position) {
 	if r.yielded {
 		return

@@ -71,7 +71,7 @@ var wordings = [reasonCount]wording{
 	Conflicts:        {false, "delete {a} and what follows: it conflicts with {b} of {p}"},
 	LeaderCommitted:  {false, "commit {a}"},
 	AckBeyondEnd:     {true, "{p} acknowledges {a.i}, beyond the last {b}"},
-	LogsAgree:        {false, "{p} agrees up to {a}: sends ahead"},
+	LogsAgree:        {false, "{p} agrees up to {a.i}: sends ahead"},
 	LateRefusal:      {true, "{p} refuses prev={a.i} late: match={b.i}"},
 	StepsBack:        {false, "{p} refuses prev={a.i}: next={b.i}"},
 	NoProgress:       {false, "{p} lives, but is still at {a.i}: asks for {b.i}"},

@@ -6,17 +6,18 @@ import (
 	"math/rand/v2"
 )
 
-// Config is what a Raft is started with. Times are in ticks. A zero limit means its default.
+// Config is what a Raft is started with. Times are in ticks, sizes in bytes of entries. A zero
+// stands for the default in parentheses.
 type Config struct {
 	ID             NodeID
 	Seed           uint64 // the only source of randomness: election jitter
-	HeartbeatTicks int    // a leader speaks at least this often; default 5
-	ElectionTicks  int    // the election timeout is drawn from [ElectionTicks, 2·ElectionTicks); default 30
+	HeartbeatTicks int    // a leader speaks at least this often (5)
+	ElectionTicks  int    // election timeouts are drawn from [ElectionTicks, 2·ElectionTicks) (30)
 	DiskTicks      int    // a leader whose oldest write is older gives up leadership; 0: never
-	MaxAppendBytes int    // entry bytes in one AppendEntries; one entry may exceed it alone; default 1 MiB
-	MaxInflight    int    // AppendEntries under way to one follower; default 64
-	TrailingBytes  int    // entry bytes kept behind a snapshot, for short absences; 0: none
-	MaxApplyBytes  int    // entry bytes handed out in Ready.Apply and not yet reported Applied; default 16 MiB
+	MaxAppendBytes int    // in one AppendEntries; one entry may exceed it alone (1 MiB)
+	MaxInflight    int    // AppendEntries under way to one follower (64)
+	TrailingBytes  int    // kept behind a snapshot, for short absences; 0: none
+	MaxApplyBytes  int    // handed out in Ready.Apply and not yet reported Applied (16 MiB)
 	Trace          func(Event)
 }
 
@@ -263,7 +264,12 @@ func (r *Raft) Status() Status {
 // NotLeaderError is returned by inputs that only a leader can take.
 type NotLeaderError struct{ Leader NodeID }
 
-func (e NotLeaderError) Error() string { return fmt.Sprintf("not leader (leader is n%d)", e.Leader) }
+func (e NotLeaderError) Error() string {
+	if e.Leader == 0 {
+		return "not leader (no leader is known)"
+	}
+	return fmt.Sprintf("not leader (leader is n%d)", e.Leader)
+}
 
 // Refusals that time heals.
 var (

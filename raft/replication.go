@@ -7,8 +7,8 @@ func (r *Raft) tickLeader(l *leader) {
 		l.progress[i].quiet++
 	}
 	if r.stalled() {
-		// A leader whose disk hangs can commit nothing, yet its heartbeats would keep everybody from
-		// electing one who can.
+		// DIFFERS(4): a leader whose disk hangs can commit little and serve nobody, yet its heartbeats
+		// would keep everybody from electing one who can.
 		r.rule(LeaderDisk, DiskHangs, 0, Position{Index: r.disk.durable}, r.log.last())
 		r.stepDown()
 		return
@@ -47,6 +47,8 @@ func (r *Raft) stepDown() {
 
 // sendHeartbeat tells a peer that the leader lives, what is committed of what it is known to
 // hold, and asks it to confirm the newest reads (thesis §6.4).
+// DIFFERS(1): Figure 2 makes do with an empty AppendEntries, which would have to wait for the
+// disk like any other.
 func (r *Raft) sendHeartbeat(l *leader, p *progress) {
 	commit := min(p.matchIndex, r.commitIndex)
 	p.told = max(p.told, commit)
@@ -213,7 +215,7 @@ func (r *Raft) onAppendReply(l *leader, p *progress, a AppendReply) {
 	switch {
 	case p.state == ProgressProbe && p.matchIndex+1 >= p.nextIndex,
 		p.state == ProgressSnapshot && p.matchIndex >= r.log.base.Index:
-		r.rule(L3, LogsAgree, p.id, r.log.position(p.matchIndex), Position{})
+		r.rule(L3, LogsAgree, p.id, Position{Index: p.matchIndex}, Position{})
 		p.becomeReplicate()
 	}
 	r.advanceCommit(l)

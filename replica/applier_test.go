@@ -32,6 +32,7 @@ func (n *node) runJob() {
 	case j.restore != nil:
 		n.state = n.newState()
 		n.check(n.state.Restore(bytes.NewReader(n.disk.arrived[j.restore.LastIncludedIndex].image)))
+		n.w.restores++
 		n.w.applied(n, nil)
 		n.replica.Restored(n.w.now, n.state.Point(), func(number uint64) ([]rsm.Result, bool) {
 			return n.state.Lookup(uint64(n.id), n.boot, number)

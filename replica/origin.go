@@ -27,6 +27,7 @@ type origin struct {
 	sentAt  uint64 // when anything was last sent, or done
 	retryMs uint64 // the wait before the next attempt
 	blocked bool   // the leader refused: wait for another, or for retryMs
+	gap     uint64 // the newest batch that came out behind a missing one, since the last rewind
 	rewound uint64 // the oldest batch when a gap made the stream start over
 }
 
@@ -214,14 +215,20 @@ func (r *Replica) onBatchDone(d rsm.BatchDone) {
 	case rsm.BatchRepeated:
 		assert(false, "a batch was applied without its result being seen")
 	case rsm.BatchGap:
-		// An older batch is lost, or on its way. Those behind it come out as gaps too, one by one;
-		// starting over once is enough for all of them.
-		oldest := o.ring[0].number
-		if o.rewound != oldest || r.now-o.sentAt >= r.config.RetryMs {
-			o.rewound, o.sent = oldest, 0
-		}
+		o.gap = max(o.gap, d.Number)
 	default:
 		assert(false, "unknown batch status")
+	}
+}
+
+// fillGap starts the stream over when batches came out behind a missing one. Many may, one after
+// the other, so it happens once for each batch that is missed. It happens again for the next,
+// when that has come out as a gap since: a leader that had a copy under way, doomed to come out
+// as one, took no second.
+func (r *Replica) fillGap() {
+	o := &r.origin
+	if len(o.ring) > 0 && o.gap >= o.ring[0].number && o.rewound != o.ring[0].number {
+		o.rewound, o.gap, o.sent = o.ring[0].number, 0, 0
 	}
 }
 

@@ -178,6 +178,7 @@ func (r *Replica) AppliedEntries(now uint64, done []rsm.EntryDone) {
 			r.onBatchDone(d.Batches[j])
 		}
 	}
+	r.fillGap()
 	r.engine.Applied(raft.Index(r.applied))
 	r.touched = true
 }

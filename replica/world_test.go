@@ -13,17 +13,18 @@ import (
 // A world is a cluster of whole replicas, the real core and the real state machine under a
 // network, disks and appliers that a seed decides. Events run in order of (time, sequence).
 type world struct {
-	t      testing.TB
-	rng    *rand.Rand
-	o      options
-	now    uint64
-	seq    uint64
-	events events
-	nodes  []*node
-	cut    [8][8]bool                                      // one direction of a link
-	keep   func(from, to raft.NodeID, m any) (passes bool) // nil: the network keeps everything
-	steps  int
-	spy    func() // after every event
+	t        testing.TB
+	rng      *rand.Rand
+	o        options
+	now      uint64
+	seq      uint64
+	events   events
+	nodes    []*node
+	cut      [8][8]bool                                      // one direction of a link
+	keep     func(from, to raft.NodeID, m any) (passes bool) // nil: the network keeps everything
+	steps    int
+	restores int
+	spy      func() // after every event
 	history
 	oracle
 }

@@ -130,7 +130,7 @@ func (s *State) execute(r *Request) (reply []byte, ok bool) {
 		return s.applySettings(change), true
 	}
 	s.point.Op++
-	ctx := s.context.enter(s.point, s.point.Index, &s.settings)
+	ctx := s.context.enter(s.point, &s.settings)
 	s.inMachine = true
 	reply = s.machine.Apply(ctx, r.Command)
 	s.inMachine = false

@@ -3,6 +3,7 @@ package rsm_test
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -43,8 +44,8 @@ func TestBatchesSurviveEncoding(t *testing.T) {
 		b := drawBatch(t)
 		encoded := rsm.EncodeBatch([]byte("before"), b)[len("before"):]
 		got, err := rsm.DecodeBatch(encoded)
-		if diff := cmp.Diff(b, got); err != nil || diff != "" {
-			t.Fatalf("%v (-want +got):\n%s", err, diff)
+		if err != nil || !reflect.DeepEqual(b, got) {
+			t.Fatalf("%v (-want +got):\n%s", err, cmp.Diff(b, got))
 		}
 		for cut := range encoded {
 			if _, err := rsm.DecodeBatch(encoded[:cut]); err == nil {
@@ -77,8 +78,8 @@ func TestEntriesSurviveEncoding(t *testing.T) {
 		}
 		encoded := rsm.EncodeEntry(nil, e)
 		got, err := rsm.DecodeEntry(encoded)
-		if diff := cmp.Diff(e, got); err != nil || diff != "" {
-			t.Fatalf("%v (-want +got):\n%s", err, diff)
+		if err != nil || !reflect.DeepEqual(e, got) {
+			t.Fatalf("%v (-want +got):\n%s", err, cmp.Diff(e, got))
 		}
 		cut := rapid.IntRange(0, len(encoded)-1).Draw(t, "cut")
 		if _, err := rsm.DecodeEntry(encoded[:cut]); err == nil {

@@ -31,8 +31,8 @@ func (c *Context) Rand() *rand.Rand {
 }
 
 // enter prepares the context for the next call of the machine.
-func (c *Context) enter(p Point, index uint64, settings *Settings) *Context {
-	c.Index, c.Op, c.LogTime, c.Settings = index, p.Op, p.LogTime, *settings
+func (c *Context) enter(p Point, settings *Settings) *Context {
+	c.Index, c.Op, c.LogTime, c.Settings = p.Index, p.Op, p.LogTime, *settings
 	c.seed = 0
 	return c
 }

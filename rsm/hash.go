@@ -21,9 +21,12 @@ func fold(a, b uint64) uint64 {
 	return hi ^ lo
 }
 
-// Mix adds a word to a hash. The order of words matters.
+// Mix adds a word to a hash. The order of words matters. The second fold spreads what the first
+// one, of a hash that stays the same, would leave in place; hash and word enter it again, for a
+// factor of zero in the first loses the other.
 func Mix(hash, word uint64) uint64 {
-	return fold(hash^mixA, word^mixB) ^ bits.RotateLeft64(hash, 23) ^ word*mixD
+	first := fold(hash^mixA, word^mixB)
+	return fold(first^bits.RotateLeft64(hash, 23)^word, mixD)
 }
 
 // HashBytes hashes b, starting from seed. Equal on every machine and in every version.

@@ -61,7 +61,7 @@ func New(m Machine, o Options) *State {
 
 // Query asks the machine, as of Point.
 func (s *State) Query(q []byte) []byte {
-	return clone(s.machine.Query(s.context.enter(s.point, s.point.Index, &s.settings), q))
+	return clone(s.machine.Query(s.context.enter(s.point, &s.settings), q))
 }
 
 // Point returns how far the state has come.
@@ -74,7 +74,8 @@ func (s *State) Settings() (Settings, bool) { return s.settings, s.settingsSet }
 // Config returns the encoded membership as of Point. It must not be changed.
 func (s *State) Config() []byte { return s.config }
 
-// Requests counts the stored replies of requests with a key.
+// Requests counts the stored replies of requests with a key. Some may be due: those are evicted a
+// thousand with each entry, oldest first, and are not found any more.
 func (s *State) Requests() uint64 { return uint64(s.keys.byAge.Len()) }
 
 // RequestsBytes is what the stored replies count against Settings.MaxRequestsBytes: scope, key

@@ -56,6 +56,9 @@ func (h *host) onApply() {
 		for k := range t.entries {
 			e := &t.entries[k]
 			w.check.applying(h, e)
+			if uint64(e.Index) <= h.state.Point().Index {
+				continue // a newer snapshot than the one asked for was restored
+			}
 			d, err := h.state.Apply(uint64(e.Index), uint64(e.Term), rsm.EntryKind(e.Kind), e.Data)
 			if err != nil {
 				w.fail("Apply", "n%d applies entry %d@%d: %v", h.id, e.Index, e.Term, err)

@@ -62,6 +62,7 @@ type record struct {
 	cluster     string
 	incarnation string
 	boot        uint64
+	damaged     bool // something was done to its disk: it need not find all that was durable
 }
 
 // view is what the checker last saw of a node in this boot.
@@ -103,6 +104,10 @@ func (c *checker) identity(h *host) {
 func (c *checker) restored(h *host, found *raft.Restored) {
 	r := &h.record
 	expected := r.durable.copy()
+	if r.damaged {
+		r.damaged = false
+		expected.truncate(found)
+	}
 	matched := c.agrees(h, &expected, found)
 	for i := range r.pending {
 		if matched {

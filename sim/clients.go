@@ -118,14 +118,14 @@ func (c *clients) onTurn(i int, turn uint64) {
 	c.attempt(i, h, timeouts[c.random.below(len(timeouts))])
 }
 
-// givesUp says whether a client stops trying. A key is worth repeating only while its reply is
-// kept, by any clock.
+// givesUp says whether a client stops trying. A key may be repeated only while its reply is sure
+// to be kept, by the fastest clock and with the slowest message.
 func (c *clients) givesUp(op *operation, x *client) bool {
 	w := c.world
 	if op.sent && op.key == "" {
 		return true
 	}
-	if op.sent && w.now-op.began > int64(w.plan.settings.RequestRetentionMs)*ms/4 {
+	if op.sent && w.now-op.began > int64(w.plan.settings.RequestRetentionMs)*ms/8 {
 		return true
 	}
 	return !op.sent && x.tries > 30

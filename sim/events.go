@@ -24,6 +24,7 @@ const (
 	evTimeout             // a client gives up waiting
 	evHeal                // the safety phase is over
 	evCheck               // is the cluster well again?
+	evScript              // a test's own
 	kindCount
 )
 

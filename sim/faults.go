@@ -47,7 +47,7 @@ func (w *world) onFault(f fault) {
 			}
 		}
 	case faultDiskOp:
-		h.armed = 1 + w.random.below(20)
+		h.crashAt = h.changes + 1 + uint64(w.random.below(20))
 	case faultSyncError:
 		h.syncFails = true
 	case faultPause:
@@ -115,10 +115,8 @@ func (h *host) onDiskOp(op disk.Op) error {
 		w.trace.diskOp(h, op, "fails")
 		return errSync
 	}
-	if h.armed == 0 {
-		return nil
-	}
-	if h.armed--; h.armed > 0 {
+	h.changes++
+	if h.changes != h.crashAt {
 		return nil
 	}
 	h.dying, h.death = true, lifeOver
@@ -134,7 +132,7 @@ func (w *world) onHeal() {
 	w.net.mend()
 	w.net.unclog()
 	for _, h := range w.hosts {
-		h.armed, h.syncFails, h.stalled = 0, false, 0
+		h.crashAt, h.syncFails, h.stalled = 0, false, 0
 		if h.paused {
 			w.onResume(h, h.boot)
 		}

@@ -21,9 +21,10 @@ type host struct {
 	mem   *disk.Mem
 	dir   disk.Dir
 
-	armed     int  // disk operations until power is lost; 0: not planned
-	syncFails bool // the next fdatasync fails
-	dying     bool // the process is no more, and has not noticed
+	changes   uint64 // disk operations so far that change something, over all boots
+	crashAt   uint64 // power is lost at that one; 0: not planned
+	syncFails bool   // the next fdatasync fails
+	dying     bool   // the process is no more, and has not noticed
 	death     ending
 
 	up      bool // the process runs
@@ -155,7 +156,6 @@ func (h *host) join() {
 		MaxInflightBytes: w.plan.maxInflight, MaxEntryBytes: w.plan.maxEntry,
 		RetryMs: w.plan.retryMs, TickMs: 10, Settings: w.plan.settings,
 	}, h.core, h.state.Point(), h.clock())
-	h.seen = view{}
 	w.check.applied(h, h.state)
 	w.check.observe(h)
 	w.after(h.local(w.random.between(1, 10*ms)), evTick, h, 0, 0)
@@ -181,8 +181,16 @@ func (h *host) crash(how ending) {
 	h.boot++
 	h.up, h.paused = false, false
 	h.halted = w.now
-	h.armed, h.syncFails, h.dying = 0, false, false
+	h.syncFails, h.dying = false, false
+	if h.crashAt <= h.changes {
+		h.crashAt = 0
+	}
 	h.identity = storage.Identity{}
+	for _, e := range h.missed {
+		if e.kind == evDeliver {
+			w.net.take(e.a)
+		}
+	}
 	h.missed = nil
 	h.store, h.core, h.replica, h.state, h.bootstrap = nil, nil, nil, nil, nil
 	h.pile, h.loopPlanned = pile{}, false
@@ -213,7 +221,7 @@ func (w *world) onRestart(h *host, boot uint32) {
 		return
 	}
 	if h.boot > 0 && !w.healing && w.plan.every[faultDiskOp] > 0 && w.random.below(4) == 0 {
-		h.armed = 1 + w.random.below(30) // recovery is not spared
+		h.crashAt = h.changes + 1 + uint64(w.random.below(30)) // recovery is not spared
 	}
 	h.start()
 }

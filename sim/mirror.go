@@ -68,6 +68,14 @@ func (m *mirror) install(index raft.Index, term raft.Term, keep bool) {
 	m.base, m.baseTerm = index, term
 }
 
+// truncate cuts the mirror to the length of the log that was found, whatever its term and vote.
+func (m *mirror) truncate(found *raft.Restored) {
+	m.hard = found.Hard
+	if last := max(lastOf(found), m.base); last < m.last() {
+		m.terms = m.terms[:last-m.base]
+	}
+}
+
 func (m *mirror) copy() mirror {
 	c := *m
 	c.terms = append([]raft.Term(nil), m.terms...)

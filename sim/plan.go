@@ -121,7 +121,7 @@ func draw(r *random, nodes int) plan {
 	}
 	p.settings = rsm.DefaultSettings()
 	p.settings.MaxValueBytes = pick(r, 64, 4096, uint64(1<<20))
-	p.settings.RequestRetentionMs = pick(r, uint64(8_000), 30_000, 600_000)
+	p.settings.RequestRetentionMs = pick(r, uint64(60_000), 600_000)
 	p.segmentBytes = pick(r, int64(4<<10), 16<<10, 128<<10)
 	p.maxEntry = pick(r, 1, 500, 1<<20)
 	p.maxInflight = pick(r, 4<<10, 64<<20)

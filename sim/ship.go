@@ -96,9 +96,13 @@ func (h *host) onShipment(p packet) {
 // arrived marks the index in an event that says that a shipment arrived.
 const arrived = 1 << 63
 
-// restore replaces the state by a received snapshot, whose Append is durable by now.
+// restore replaces the state by a received snapshot, whose Append is durable by now. A newer one
+// may have come since: then it is that, and what is queued before it is in it.
 func (h *host) restore(meta *raft.SnapshotMeta) bool {
 	w := h.world
+	if uint64(meta.LastIncludedIndex) <= h.state.Point().Index {
+		return true
+	}
 	found, content, err := h.store.OpenSnapshot()
 	if h.failed("open a received snapshot", err) {
 		return false

@@ -100,15 +100,14 @@ func Run(o Options) Report {
 	if o.Nodes < 0 || o.Nodes > nodesMax {
 		panic(fmt.Sprintf("sim: a cluster of %d nodes; it may have 1 to %d", o.Nodes, nodesMax))
 	}
-	r, _ := run(o)
-	return r
+	return newWorld(o).report()
 }
 
-func run(o Options) (r Report, w *world) {
+// report runs the world and tells what came of it.
+func (w *world) report() (r Report) {
 	began := time.Now()
-	w = newWorld(o)
 	r.Property, r.Detail = w.outcome()
-	r.Options, r.Nodes, r.Steps = o, w.plan.nodes, w.steps
+	r.Options, r.Nodes, r.Steps = w.options, w.plan.nodes, w.steps
 	r.Simulated = time.Duration(w.now) * time.Microsecond
 	r.Took = time.Since(began)
 	r.Committed = uint64(len(w.check.committed))
@@ -117,7 +116,7 @@ func run(o Options) (r Report, w *world) {
 	for _, n := range w.faults {
 		r.Faults += n
 	}
-	return r, w
+	return r
 }
 
 // outcome runs the world. An assertion that fails in any package is a broken property like the

@@ -25,6 +25,7 @@ type world struct {
 	healing    bool // the safety phase is over: no more faults
 	healed     int64
 	done       bool
+	script     func() // a test's own doing
 	phase      phase
 	phaseSince int64
 	missing    int64 // acknowledged operations, when the last fault was over
@@ -44,10 +45,15 @@ func (w *world) fail(property, format string, args ...any) {
 	panic(failure{property, fmt.Sprintf(format, args...)})
 }
 
+// newWorld makes the world of a seed.
 func newWorld(o Options) *world {
-	w := &world{options: o, random: random{o.Seed}}
-	shape := w.random.fork()
-	w.plan = draw(&shape, o.Nodes)
+	chance := random{o.Seed}
+	shape := chance.fork()
+	return newPlannedWorld(o, draw(&shape, o.Nodes), chance)
+}
+
+func newPlannedWorld(o Options, p plan, chance random) *world {
+	w := &world{options: o, plan: p, random: chance}
 	w.trace = tracer{out: o.Trace, nodes: w.plan.nodes, world: w}
 	w.net = network{random: w.random.fork()}
 	w.truth = newTruth(w)
@@ -143,6 +149,8 @@ func (w *world) handle(e *event) {
 		w.clients.onTurn(int(e.a), e.b)
 	case evTimeout:
 		w.clients.onTimeout(int(e.a), e.b)
+	case evScript:
+		w.script()
 	case evHeal:
 		w.onHeal()
 	case evCheck:

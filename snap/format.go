@@ -72,6 +72,7 @@ func decodeMeta(b []byte) (raft.SnapshotMeta, error) {
 
 func appendHead(dst []byte, m raft.SnapshotMeta) []byte {
 	meta := appendMeta(nil, m)
+	assert(len(meta) <= maxMetaBytes, "snap: more members than a reader takes")
 	from := len(dst)
 	dst = append(dst, headMagic...)
 	dst = binary.LittleEndian.AppendUint32(dst, formatVersion)

@@ -63,10 +63,10 @@ func (r *reader) begin() (m raft.SnapshotMeta, err error) {
 	if length > maxMetaBytes {
 		return m, r.damage("the head fails its checksum")
 	}
-	r.off += headBytes
-	if b, err = r.fill(int(length)); err != nil {
+	if b, err = r.fill(headBytes + int(length)); err != nil {
 		return m, err
 	}
+	b = b[headBytes:]
 	if crc32.Update(crc, castagnoli, b) != sum {
 		return m, r.damage("the head fails its checksum")
 	}
@@ -76,7 +76,7 @@ func (r *reader) begin() (m raft.SnapshotMeta, err error) {
 	if m, err = decodeMeta(b); err != nil {
 		return m, r.damage(err.Error())
 	}
-	r.off += int64(length)
+	r.off += headBytes + int64(length)
 	return m, nil
 }
 
@@ -108,14 +108,14 @@ func (r *reader) next() error {
 	if n > maxChunkBytes {
 		return r.damage(fmt.Sprintf("a chunk of %d bytes", n))
 	}
-	r.off += chunkHead
-	if b, err = r.fill(n); err != nil {
+	if b, err = r.fill(chunkHead + n); err != nil {
 		return err
 	}
+	b = b[chunkHead:]
 	if chunkCRC(r.foot.chunks, b) != sum {
 		return r.damage(fmt.Sprintf("chunk %d fails its checksum", r.foot.chunks))
 	}
-	r.off += int64(n)
+	r.off += int64(chunkHead + n)
 	r.foot.chunks++
 	r.foot.length += uint64(n)
 	r.chunk = b

@@ -168,3 +168,9 @@ func Clean(dir disk.Dir) error {
 	}
 	return nil
 }
+
+func assert(ok bool, msg string) {
+	if !ok {
+		panic(msg)
+	}
+}

@@ -4,7 +4,7 @@ import "drystone/rsm"
 
 // MaxReplyBytes bounds the values in one reply: a Pop, or Items, ends early rather than pass it,
 // but not before its first item.
-const MaxReplyBytes = 64 << 20
+const MaxReplyBytes = 16 << 20
 
 func validName(name string) bool { return len(name) >= MinNameBytes && len(name) <= MaxNameBytes }
 

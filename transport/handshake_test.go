@@ -169,7 +169,12 @@ func TestSilentCrowdKeepsNobodyOut(t *testing.T) {
 		call(h)
 	}
 	first.ended("the oldest of a crowd")
-	join(h, 1)
+	peer := join(h, 1)
+	for range 2 * maxHandshakes {
+		call(h)
+	}
+	peer.say(wire.AppendFrame(nil, beat(2, 1, 1)))
+	h.await("a message of a peer in a crowd", func() bool { return len(h.received[2]) == 1 })
 	if s := h.tr.Stats(); s.Evicted < 1 || s.PendingHandshakes > maxHandshakes {
 		t.Errorf("%+v", s)
 	}

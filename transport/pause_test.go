@@ -248,3 +248,27 @@ func TestSilentAcceptorAndSilentReaderAreGivenUp(t *testing.T) {
 		theirs.Close()
 	})
 }
+
+// broke is a listener that the system gives no descriptors.
+type broke struct {
+	*pipes
+	accepts dials
+}
+
+func (b *broke) Accept() (net.Conn, error) {
+	b.accepts.note()
+	return nil, errors.New("too many open files")
+}
+
+func TestAcceptIsTriedAgainWithPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &broke{pipes: newPipes(), accepts: dials{began: time.Now()}}
+		h := newHost(t, 1).start(func(c *Config) { c.Listener = b })
+		<-time.After(10 * time.Second)
+		h.tr.Close()
+		pauses := b.accepts.pauses(t)
+		if pauses[0] != 5*time.Millisecond || pauses[len(pauses)-1] != acceptPauseMax {
+			t.Errorf("accepted after pauses of %v", pauses)
+		}
+	})
+}

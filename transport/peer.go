@@ -149,6 +149,10 @@ func (p *peer) establish(ctx context.Context, l *link, inbound bool) bool {
 		lost = !p.lost && (p.in != nil || p.out != nil)
 		overtaken = append(overtaken, p.in, p.out)
 		p.in, p.out = nil, nil
+		p.counters.dropped += uint64(p.queue.clear())
+		if lost {
+			p.counters.breaks++
+		}
 	}
 	side := &p.out
 	if inbound {

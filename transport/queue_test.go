@@ -84,6 +84,14 @@ func TestQueueLetsLargeBuffersGo(t *testing.T) {
 	if q.take(make([]byte, 0, keepBytes)); cap(q.frames) != keepBytes {
 		t.Errorf("%d bytes kept, want %d", cap(q.frames), keepBytes)
 	}
+	q = queue{}
+	small := wire.Message{Peer: rsm.Forward{Batch: make([]byte, 100)}}
+	for range 10_000 {
+		q.push(small, 1000, 1000)
+	}
+	if cap(q.frames) > 10*1000 {
+		t.Errorf("%d bytes held for 1000", cap(q.frames))
+	}
 	q.frames = make([]byte, keepBytes+1)
 	if q.clear(); cap(q.frames) != 0 {
 		t.Errorf("%d bytes kept after a break", cap(q.frames))

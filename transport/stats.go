@@ -79,14 +79,17 @@ func (p *peer) stats() PeerStats {
 	defer p.mu.Unlock()
 	s := PeerStats{
 		ID: p.id, Inbound: p.in != nil, Outbound: p.out != nil, Hello: p.hello,
-		Refusal: p.refusal, QueuedBytes: p.queue.bytes(),
-		SentFrames: p.counters.sentFrames, SentBytes: p.counters.sentBytes,
+		QueuedBytes: p.queue.bytes(),
+		SentFrames:  p.counters.sentFrames, SentBytes: p.counters.sentBytes,
 		ReceivedFrames: p.counters.receivedFrames, ReceivedBytes: p.counters.receivedBytes,
 		Dropped: p.counters.dropped, Dials: p.counters.dials,
 		FailedDials: p.counters.failedDials, Breaks: p.counters.breaks,
 	}
 	if p.cancel != nil {
 		s.Address = p.address
+	}
+	if p.out == nil {
+		s.Refusal = p.refusal
 	}
 	return s
 }

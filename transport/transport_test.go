@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -164,20 +165,22 @@ func TestEntriesOutliveTheirFrame(t *testing.T) {
 func TestForgottenPeerIsLeftQuietly(t *testing.T) {
 	a, b := newHost(t, 1).start(), newHost(t, 2).start()
 	meet(a, b)
+	met := len(b.told().met)
 	a.tr.SetPeers(nil)
 	b.await("to lose node 1", func() bool { return len(b.lost) > 0 })
+	b.await("to dial node 1 again", func() bool { return len(b.met) > met })
 	if len(a.told().lost) != 0 {
 		t.Errorf("a lost %v by its own doing", a.told().lost)
 	}
 	a.tr.Send(2, []wire.Message{beat(1, 2, 1)})
 	a.tr.Send(9, []wire.Message{beat(1, 9, 1)})
-	if s := a.stats(2); s.Dropped != 1 || s.Address != "" {
+	if s := a.stats(2); s.Dropped != 1 || s.Address != "" || s.Outbound {
 		t.Errorf("to a forgotten peer: %+v", s)
 	}
 	if s := a.tr.Stats(); s.Strayed != 1 {
 		t.Errorf("%d messages strayed, want 1", s.Strayed)
 	}
-	met := len(a.told().met)
+	met = len(a.told().met)
 	a.tr.SetPeers(map[raft.NodeID]string{2: b.address()})
 	a.await("node 2 again", func() bool { return len(a.met) > met })
 }
@@ -201,7 +204,7 @@ func TestNewAddressIsDialled(t *testing.T) {
 func TestStartNamesABusyAddress(t *testing.T) {
 	a := newHost(t, 1).start()
 	_, err := Start(Config{Listen: a.address(), Hello: func() wire.Hello { return a.hello }}, a)
-	if err == nil {
-		t.Fatal("two transports listen on one address")
+	if err == nil || !strings.Contains(err.Error(), a.address()) {
+		t.Fatalf("listening where another listens: %v", err)
 	}
 }

@@ -38,6 +38,7 @@ func (w *world) boot() (*Log, error) {
 		w.acked = w.attempted
 	}
 	w.attempted = w.acked
+	w.script.committed = min(w.script.committed, w.acked.last())
 	if last, _ := l.Last(); last != w.acked.last() || l.Base() != r.PrevIndex {
 		return nil, fmt.Errorf("log of (%d,%d] says (%d,%d]", r.PrevIndex, w.acked.last(), l.Base(), last)
 	}

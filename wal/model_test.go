@@ -98,7 +98,7 @@ func (s *script) appends(m model) []raft.Append {
 func (s *script) append(m model) raft.Append {
 	s.made++
 	a := raft.Append{Seq: s.made, Hard: m.hard}
-	if s.IntN(4) == 0 {
+	if a.Hard.CurrentTerm == 0 || s.IntN(4) == 0 {
 		a.Hard.CurrentTerm += raft.Term(1 + s.IntN(3))
 		a.Hard.VotedFor = raft.NodeID(s.IntN(4))
 	} else if a.Hard.VotedFor == 0 && s.IntN(4) == 0 {

@@ -120,6 +120,9 @@ func (s *survey) link() error {
 	slices.Reverse(s.chain)
 	// Segments go oldest first. One that is older than the chain and whole was cut off from it.
 	oldest := &s.files[s.chain[0]]
+	if !oldest.ok {
+		return nil
+	}
 	for i := range s.files[:newest] {
 		f := &s.files[i]
 		if f.ok && f.gen < oldest.gen {

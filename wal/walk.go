@@ -50,8 +50,12 @@ func (s *survey) walk(visit func(f *segmentFile, g group) error) (finding, error
 			f.end = g.end()
 		}
 		if i+1 < len(s.chain) {
+			next := s.files[s.chain[i+1]].name
+			if !f.ok {
+				return end, &DamageError{File: f.name, Detail: "its first group fails to check, and " +
+					next + " continues it"}
+			}
 			if end.number < last {
-				next := s.files[s.chain[i+1]].name
 				return end, lost(f.name, f.end, end.number, last, next)
 			}
 			continue

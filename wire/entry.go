@@ -1,7 +1,7 @@
 package wire
 
 import (
-	"slices"
+	"encoding/binary"
 
 	"drystone/raft"
 )
@@ -10,7 +10,6 @@ import (
 const (
 	entryBytes = 1 + 1 + 8 + 8 + 4 // EncodeEntry, without data
 	slotBytes  = 8 + 1 + 4         // an entry inside AppendEntries, without data
-	metaBytes  = 8 + 8 + 3*4       // SnapshotMeta without members
 )
 
 // EntryBytes is the length of what EncodeEntry appends for e.
@@ -101,41 +100,24 @@ func DecodeMeta(b []byte) (raft.SnapshotMeta, error) {
 	return m, nil
 }
 
+// appendMeta writes the members as they stand in the log, so that they have one encoding.
 func appendMeta(dst []byte, m raft.SnapshotMeta) []byte {
 	dst = appendU64(dst, uint64(m.LastIncludedIndex))
 	dst = appendU64(dst, uint64(m.LastIncludedTerm))
-	for _, ids := range [...][]raft.NodeID{m.Members.Voters, m.Members.Next, m.Members.Learners} {
-		assert(slices.IsSorted(ids), "members that do not ascend")
-		dst = appendU32(dst, uint32(len(ids)))
-		for _, id := range ids {
-			dst = appendU64(dst, uint64(id))
-		}
-	}
+	at := len(dst)
+	dst = raft.EncodeMembers(append(dst, 0, 0, 0, 0), m.Members)
+	binary.LittleEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
 	return dst
 }
 
 func (c *cursor) meta() raft.SnapshotMeta {
-	return raft.SnapshotMeta{
-		LastIncludedIndex: raft.Index(c.u64()),
-		LastIncludedTerm:  raft.Term(c.u64()),
-		Members:           raft.Members{Voters: c.ids(), Next: c.ids(), Learners: c.ids()},
+	m := raft.SnapshotMeta{
+		LastIncludedIndex: raft.Index(c.u64()), LastIncludedTerm: raft.Term(c.u64()),
 	}
-}
-
-// ids reads one list of members: ascending, none twice, nobody's number not among them.
-func (c *cursor) ids() []raft.NodeID {
-	n := c.count(8)
-	if n == 0 {
-		return nil
+	members, err := raft.DecodeMembers(c.bytes())
+	if err != nil {
+		c.fail()
 	}
-	ids := make([]raft.NodeID, n)
-	var last raft.NodeID
-	for i := range ids {
-		ids[i] = raft.NodeID(c.u64())
-		if ids[i] <= last {
-			c.fail()
-		}
-		last = ids[i]
-	}
-	return ids
+	m.Members = members
+	return m
 }

@@ -7,8 +7,6 @@ import (
 	"drystone/rsm"
 )
 
-const raftHeadBytes = 2 + 3*8 // version, kind, From, To, Term
-
 // EncodeMessage appends m's body, without a frame.
 func EncodeMessage(dst []byte, m Message) []byte {
 	assert((m.Raft == nil) != (m.Peer == nil), "a message is one of its fields")
@@ -201,8 +199,7 @@ func sizeHint(m Message) int {
 			return n
 		case raft.InstallSnapshot:
 			members := &body.Meta.Members
-			return raftHeadBytes + metaBytes +
-				8*(len(members.Voters)+len(members.Next)+len(members.Learners))
+			return small + 8*(len(members.Voters)+len(members.Next)+len(members.Learners))
 		}
 		return small
 	}

@@ -164,7 +164,7 @@ func TestCountsBeyondTheInputAllocateNothing(t *testing.T) {
 	body := EncodeMessage(nil, Message{Raft: &raft.Message{Body: raft.AppendEntries{}}})
 	copy(body[len(body)-4:], []byte{255, 255, 255, 255})
 	snapshot := EncodeMessage(nil, Message{Raft: &raft.Message{Body: raft.InstallSnapshot{}}})
-	copy(snapshot[len(snapshot)-4:], []byte{255, 255, 255, 255})
+	copy(snapshot[len(snapshot)-4:], []byte{255, 255, 255, 255}) // of learners
 	for _, b := range [][]byte{body, snapshot} {
 		const runs = 100
 		var before, after runtime.MemStats
@@ -186,7 +186,7 @@ func TestEntriesPastTheLastIndexAreRefused(t *testing.T) {
 	m := raft.AppendEntries{PrevLogIndex: 1, Entries: []raft.Entry{{Index: 2}}}
 	body := EncodeMessage(nil, Message{Raft: &raft.Message{Body: m}})
 	for i := range 8 {
-		body[raftHeadBytes+i] = 255 // PrevLogIndex
+		body[2+3*8+i] = 255 // PrevLogIndex
 	}
 	if _, err := DecodeMessage(body); !errors.Is(err, ErrMalformed) {
 		t.Errorf("an index that wraps around decodes: %v", err)
@@ -197,7 +197,7 @@ func TestMembersOutOfOrderAreRefused(t *testing.T) {
 	good := EncodeMeta(nil, raft.SnapshotMeta{
 		Members: raft.Members{Voters: []raft.NodeID{1, 2}},
 	})
-	at := 2 + 8 + 8 + 4 // the first voter
+	at := 2 + 8 + 8 + 4 + 1 + 4 // the first voter
 	for _, first := range []byte{0, 2, 3} {
 		b := bytes.Clone(good)
 		b[at] = first

@@ -61,7 +61,8 @@ func (g *globals) callWords(err error) error {
 			id = g.key
 		}
 		e.RequestID = id
-		f.text += "\n  The outcome of request " + id + " is unknown: it may have taken effect, or may yet."
+		f.text += "\n  The outcome of request " + id + " is unknown: it may have taken effect, or " +
+			"may yet."
 		f.next = "This settles it, and never does it twice:\n  " + settles(os.Args[1:], id)
 	}
 	if g.json {

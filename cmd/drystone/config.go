@@ -56,8 +56,8 @@ func fill(flags *pflag.FlagSet, environ []string) (from sources, strange []strin
 			from[f.Name] = fromFlag
 			return
 		}
-		value, ok := env[envName(f.Name)]
-		if !ok || err != nil {
+		value := env[envName(f.Name)]
+		if value == "" || err != nil { // an empty variable is one that is not set
 			return
 		}
 		if setErr := f.Value.Set(value); setErr != nil {

@@ -53,14 +53,14 @@ func TestLogLine(t *testing.T) {
 		text           string
 		worth, leveled bool
 	}{
-		"2026-01-02 03:04:05.678 INF listening\n":   {"INF listening", false, true},
-		"2026-01-02 03:04:05.678 WRN slow disk\n":   {"WRN slow disk", true, true},
-		"2026-01-02 03:04:05.678 ERR it ends\n":     {"ERR it ends", true, true},
-		`{"time":"x","level":"INFO","msg":"WARN"}`:  {`{"time":"x","level":"INFO","msg":"WARN"}`, false, true},
-		`{"time":"x","level":"WARN","msg":"slow"}`:  {`{"time":"x","level":"WARN","msg":"slow"}`, true, true},
-		"panic: entry 7\n":                          {"panic: entry 7", true, false},
-		"\n":                                        {"", false, false},
-		"drystone: port 1 is in use by process 2\n": {"drystone: port 1 is in use by process 2", true, false},
+		"2026-01-02 03:04:05.678 INF listening\n": {"INF listening", false, true},
+		"2026-01-02 03:04:05.678 WRN slow disk\n": {"WRN slow disk", true, true},
+		"2026-01-02 03:04:05.678 ERR it ends\n":   {"ERR it ends", true, true},
+		`{"level":"INFO","msg":"WARN"}`:           {`{"level":"INFO","msg":"WARN"}`, false, true},
+		`{"level":"WARN","msg":"slow"}`:           {`{"level":"WARN","msg":"slow"}`, true, true},
+		"panic: entry 7\n":                        {"panic: entry 7", true, false},
+		"\n":                                      {"", false, false},
+		"drystone: port 1 is in use\n":            {"drystone: port 1 is in use", true, false},
 	} {
 		text, worth, leveled := logLine(line)
 		if text != want.text || worth != want.worth || leveled != want.leveled {

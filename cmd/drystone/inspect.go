@@ -21,8 +21,8 @@ func newInspectCommand(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "inspect DIR",
 		Short: "Check a data directory, without changing it",
-		Long: `Read a data directory and say what it holds and whether it is whole. Nothing is changed. Under a
-node that runs, the last write may look torn.
+		Long: `Read a data directory and say what it holds and whether it is whole. Nothing is changed.
+Under a node that runs, the last write may look torn.
 
 Exit status: 0 clean; 6 a torn tail, which the next start cuts (the last write was not finished
 and never acknowledged); 5 corrupt, with the first bad file and offset.`,
@@ -118,6 +118,9 @@ func (i *inspection) run() error {
 		return err
 	}
 	v = i.verdict(v)
+	if d := i.unknown; d != nil && i.json {
+		i.line(recordJSON{File: d.File, Offset: d.Offset, Kind: "identity"})
+	}
 	if !i.json {
 		i.print(v)
 	}
@@ -227,8 +230,7 @@ func (i *inspection) print(v wal.Verdict) {
 			if s.damage != nil {
 				state = fmt.Sprintf("bad at %d: %s", s.damage.Offset, s.damage.Detail)
 			}
-			t.add(s.Name, strconv.FormatUint(uint64(s.Index), 10), strconv.FormatUint(uint64(s.Term), 10),
-				strconv.FormatInt(s.Bytes, 10), state)
+			t.add(s.Name, fmt.Sprint(s.Index), fmt.Sprint(s.Term), fmt.Sprint(s.Bytes), state)
 		}
 		t.print(i.out)
 		fmt.Fprintln(i.out)
@@ -252,6 +254,6 @@ func (i *inspection) conclude(v wal.Verdict) error {
 			"start cuts it.")
 	}
 	f := &failure{status: exitCorrupt, text: fmt.Sprintf("corrupt at %s: %s", at, v.Detail)}
-	return f.withNext("What was durable there can't be read, so a node doesn't start on it. The other " +
-		"nodes\nhold the same data; keep this directory until the cluster has a replacement.")
+	return f.withNext("What was durable there can't be read, so a node doesn't start on it. The " +
+		"other nodes\nhold the same data; keep this directory until the cluster has a replacement.")
 }

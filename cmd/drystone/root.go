@@ -56,6 +56,7 @@ Exit status: 0 applied or read; 1 refused or failed, nothing was done, safe to r
 			return nil
 		},
 		RunE: func(c *cobra.Command, _ []string) error {
+			c.SetOut(c.ErrOrStderr())
 			if err := c.Help(); err != nil {
 				return err
 			}
@@ -170,6 +171,7 @@ func flagWords(_ *cobra.Command, err error) error {
 
 func unknownCommand(c *cobra.Command, name string) error {
 	f := misused("there is no command %q", name)
+	c.SuggestionsMinimumDistance = 2 // letters that may be wrong
 	if near := c.SuggestionsFor(name); len(near) > 0 {
 		f.text += "; did you mean " + strings.Join(near, " or ") + "?"
 	}

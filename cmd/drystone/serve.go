@@ -25,7 +25,7 @@ func newServeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run one node",
-		Long: `Run one node of a cluster until SIGTERM or Ctrl-C ends it; the second signal ends it at once.
+		Long: `Run one node of a cluster until SIGTERM or Ctrl-C ends it; a second one ends it at once.
 
 Every flag is also a variable in the environment (--log-level is DRYSTONE_LOG_LEVEL) and a key of
 the TOML file that --config names (log-level = "debug"). Flags win over the environment, which

@@ -26,9 +26,9 @@ func newSimCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "sim",
 		Short: "Run simulated clusters whose disks, networks and clocks fail",
-		Long: `Run whole clusters in one process and in simulated time: the code that serve runs, on disks,
-networks and clocks that fail in every way they know. A seed decides all that happens, so a run
-that breaks a property can be repeated exactly.
+		Long: `Run whole clusters in one process and in simulated time: the code that serve runs, on
+disks, networks and clocks that fail in every way they know. A seed decides all that happens, so a
+run that breaks a property can be repeated exactly.
 
 Exit status 1 says that a property broke; the command that repeats the run is printed.`,
 		Example: `  drystone sim                       ten runs with seeds that nobody has seen

@@ -192,12 +192,12 @@ func (o *clusterView) judge() {
 		o.Reason = "the endpoints belong to different clusters: " + strings.Join(o.strangers(), "; ")
 	case o.diverged() != "":
 		o.Verdict, o.Reason = "diverged", o.diverged()
+	case len(waiting) > 0:
+		o.Verdict, o.Reason = "bootstrapping", strings.Join(waiting, "; ")
 	case up < majority:
 		o.Verdict = "no_leader"
 		o.Reason = fmt.Sprintf("%s and %d are needed: writes and linearizable reads are refused; %s "+
 			"must come back", count, majority, listWords(silent))
-	case len(waiting) > 0:
-		o.Verdict, o.Reason = "bootstrapping", strings.Join(waiting, "; ")
 	case o.Leader == 0:
 		o.Verdict, o.Reason = "no_leader", count+", but none leads"
 		if len(unwell) > 0 {

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"sync"
 	"testing"
 )
 
@@ -14,24 +15,48 @@ const (
 	portMax = 32_000
 )
 
+// drawn are the ports that this process was given before: no two tests get the same.
+var drawn struct {
+	sync.Mutex
+	ports map[int]bool
+}
+
 // FreePorts returns n loopback TCP ports that nobody listens on.
 func FreePorts(tb testing.TB, n int) []int {
 	tb.Helper()
 	var ports []int
 	for tries := 0; len(ports) < n; tries++ {
-		if tries > 1000 {
+		if tries > 1000*n {
 			tb.Fatalf("no %d free ports between %d and %d", n, portMin, portMax)
 		}
-		port := portMin + rand.IntN(portMax-portMin)
-		held := hold(port)
-		if held == nil {
-			continue
+		if port := portMin + rand.IntN(portMax-portMin); draw([]int{port}) {
+			ports = append(ports, port)
 		}
-		// Held until the end, so that none is drawn twice.
-		defer held.Close()
-		ports = append(ports, port)
 	}
 	return ports
+}
+
+// draw takes all of these ports, or none.
+func draw(ports []int) bool {
+	drawn.Lock()
+	defer drawn.Unlock()
+	for _, port := range ports {
+		if drawn.ports[port] {
+			return false
+		}
+		l, err := net.Listen("tcp", Loopback(port))
+		if err != nil {
+			return false
+		}
+		l.Close()
+	}
+	if drawn.ports == nil {
+		drawn.ports = map[int]bool{}
+	}
+	for _, port := range ports {
+		drawn.ports[port] = true
+	}
+	return true
 }
 
 // FreeBase returns a base port for `drystone dev --base-port` with so many nodes, at most five:
@@ -44,29 +69,16 @@ func FreeBase(tb testing.TB, nodes int) int {
 	}
 	for range 1000 {
 		base := 1_100 + rand.IntN(8_800)
-		free := true
+		var ports []int
 		for i := range nodes * portsOfNode {
-			held := hold(base + i/portsOfNode*step + i%portsOfNode)
-			if held == nil {
-				free = false
-				break
-			}
-			held.Close()
+			ports = append(ports, base+i/portsOfNode*step+i%portsOfNode)
 		}
-		if free {
+		if draw(ports) {
 			return base
 		}
 	}
 	tb.Fatalf("no free base port for %d nodes", nodes)
 	return 0
-}
-
-func hold(port int) net.Listener {
-	l, err := net.Listen("tcp", Loopback(port))
-	if err != nil {
-		return nil
-	}
-	return l
 }
 
 // Loopback is the address of a port on this machine.

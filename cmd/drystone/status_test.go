@@ -1,0 +1,66 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"drystone/rsm"
+)
+
+// told is a voter that answers.
+func told(id uint64, role string, health rsm.Health, applied uint64, hash string) nodeView {
+	return nodeView{ID: id, Answers: true, Voter: true, HTTP: "h", Status: &rsm.Status{
+		NodeID: id, Role: role, Term: 4, Health: health, Reason: "its reason", Applied: applied,
+		StateHash: hash, ClusterID: "c1",
+	}}
+}
+
+func silent(id uint64) nodeView { return nodeView{ID: id, Voter: true} }
+
+func TestVerdict(t *testing.T) {
+	leader := told(1, "leader", rsm.HealthOK, 9, "aa")
+	follower := told(2, "follower", rsm.HealthOK, 8, "bb")
+	stranger := told(3, "follower", rsm.HealthOK, 9, "aa")
+	stranger.Status.ClusterID = "c2"
+	for _, c := range []struct {
+		name    string
+		nodes   []nodeView
+		verdict string
+		words   string
+	}{
+		{"whole", []nodeView{leader, follower, told(3, "follower", rsm.HealthOK, 9, "aa")}, "ok",
+			"node 1 leads; 3 of 3 voters answer, and 1 of them may fail"},
+		{"one away", []nodeView{leader, follower, silent(3)}, "degraded",
+			"node 3 silent; 2 of 3 voters answer, and none of them may fail"},
+		{"minority", []nodeView{leader, silent(2), silent(3)}, "no_leader",
+			"1 of 3 voters answer and 2 are needed"},
+		{"nobody leads", []nodeView{told(1, "candidate", rsm.HealthNoLeader, 9, "aa"), follower},
+			"no_leader", "none leads: node 1 is no_leader: its reason"},
+		{"forming", []nodeView{told(1, "follower", rsm.HealthBootstrapping, 0, ""), silent(2)},
+			"bootstrapping", "node 1: its reason"},
+		{"slow disk", []nodeView{leader, told(2, "follower", rsm.HealthDiskStalled, 8, "bb")},
+			"degraded", "node 2 is disk_stalled: its reason"},
+		{"another state", []nodeView{leader, told(2, "follower", rsm.HealthOK, 9, "bb")}, "diverged",
+			"nodes 1 and 2 have both applied entry 9"},
+		{"another cluster", []nodeView{leader, follower, stranger}, "diverged", "h is of c2"},
+	} {
+		o := &clusterView{Nodes: c.nodes}
+		o.judge()
+		if o.Verdict != c.verdict || !strings.Contains(o.Reason, c.words) {
+			t.Errorf("%s: %s: %s; want %s with %q", c.name, o.Verdict, o.Reason, c.verdict, c.words)
+		}
+	}
+}
+
+func TestSettles(t *testing.T) {
+	for want, args := range map[string][]string{
+		`drystone --key K push s 'it'\''s'`:                          {"push", "s", "it's"},
+		"drystone push s '' --key K":                                 {"push", "s", "", "--key", "K"},
+		"drystone --key=K push s 'a b'":                              {"--key=K", "push", "s", "a b"},
+		"drystone --key K push s -   (with the same standard input)": {"push", "s", "-"},
+	} {
+		if got := settles(args, "K"); got != want {
+			t.Errorf("%q settles by %s, want %s", args, got, want)
+		}
+	}
+}

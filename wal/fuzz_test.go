@@ -1,0 +1,134 @@
+package wal
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"drystone/disk"
+	"drystone/raft"
+)
+
+// encodeRecord is the inverse of decodeRecord.
+func encodeRecord(r record) []byte {
+	switch r.kind {
+	case recordStart:
+		return appendStart(nil, r.start)
+	case recordHard:
+		return appendHard(nil, r.hard)
+	case recordSnapshot:
+		return appendSnapshot(nil, r.meta, r.keep)
+	default:
+		return appendEntry(nil, r.entry)
+	}
+}
+
+func sampleRecords() []record {
+	return []record{
+		{kind: recordStart, start: start{cluster: [16]byte{1, 15: 2}, node: 3, previous: 4, size: 5,
+			last: 6, lastTerm: 7}},
+		{kind: recordHard, hard: raft.HardState{CurrentTerm: 8, VotedFor: 9}},
+		{kind: recordSnapshot, meta: raft.SnapshotMeta{LastIncludedIndex: 1, LastIncludedTerm: 2,
+			Members: raft.Members{Voters: []raft.NodeID{1, 2}, Next: []raft.NodeID{2, 3},
+				Learners: []raft.NodeID{4}}}, keep: true},
+		{kind: recordEntry, entry: raft.Entry{Index: 3, Term: 2, Kind: raft.EntryConfig,
+			Data: []byte("nine bytes")}},
+		{kind: recordEntry, entry: raft.Entry{Index: 1 << 63, Term: 1 << 62}},
+	}
+}
+
+func TestRecordRoundTrip(t *testing.T) {
+	for _, r := range sampleRecords() {
+		b := encodeRecord(r)
+		got, n, err := decodeRecord(append(b, 0xff))
+		if err != nil || n != len(b) || n%alignBytes != 0 || !bytes.Equal(encodeRecord(got), b) {
+			t.Errorf("%s: %d of %d bytes, %v", kindNames[r.kind], n, len(b), err)
+		}
+		for cut := range b {
+			if _, n, err := decodeRecord(b[:cut]); err == nil {
+				t.Errorf("%s cut at %d decodes to %d bytes", kindNames[r.kind], cut, n)
+			}
+		}
+	}
+}
+
+func FuzzRecord(f *testing.F) {
+	for _, r := range sampleRecords() {
+		f.Add(encodeRecord(r))
+	}
+	f.Add([]byte{})
+	f.Add(bytes.Repeat([]byte{0xff}, 64))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, n, err := decodeRecord(b)
+		if err != nil {
+			return
+		}
+		if n > len(b) || !bytes.Equal(encodeRecord(r), b[:n]) {
+			t.Fatalf("%d bytes of %x decode to %+v", n, b, r)
+		}
+	})
+}
+
+func FuzzGroup(f *testing.F) {
+	payload := encodeRecord(sampleRecords()[1])
+	b := append(make([]byte, headerBytes), payload...)
+	header{generation: 5, number: 2, durable: 1, length: uint64(len(payload))}.put(b, 6)
+	f.Add(b)
+	f.Add(b[:headerBytes])
+	f.Add(bytes.Repeat(groupMagic, 30))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		_ = declared(b, 0, 5, 6)
+		g, ok := groupAt(b, 0, 5, 6)
+		if !ok {
+			return
+		}
+		again := append(make([]byte, headerBytes), g.payload...)
+		g.header.put(again, 6)
+		if !bytes.Equal(again, b[:g.end()]) {
+			t.Fatalf("%x decodes to %+v", b, g)
+		}
+	})
+}
+
+// FuzzSegment opens a log of a whole segment, a part of it replaced by the fuzzer's bytes.
+func FuzzSegment(f *testing.F) {
+	mem := disk.NewMem(1)
+	o := Options{SegmentBytes: 4096, Node: 1, Salt: 1}
+	l, _, err := Open(mem.Dir(), o)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for i := range raft.Index(12) {
+		if err := l.Append(entries(1, i+1, 1, "0123456789")); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Add(uint16(0), []byte{1})
+	f.Add(uint16(300), bytes.Repeat([]byte{0}, 100))
+	f.Add(uint16(1500), bytes.Repeat(groupMagic, 9))
+	f.Fuzz(func(t *testing.T, off uint16, b []byte) {
+		mem := mem.Clone()
+		file, err := mem.Dir().Open(segmentName(1, mix(1, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := file.WriteAt(b, int64(off)); err != nil {
+			t.Fatal(err)
+		}
+		records := 0
+		if _, err := Scan(mem.Dir(), func(Record) { records++ }); err != nil {
+			t.Fatal(err)
+		}
+		l, r, err := Open(mem.Dir(), o)
+		var damage *DamageError
+		if errors.As(err, &damage) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := checkUsable(l, r, mem); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
