@@ -104,7 +104,9 @@ func TestRepeatedRequest(t *testing.T) {
 		if !n.Running() {
 			continue
 		}
-		code, again, h := eventually(t, func() (int, string, http.Header) { return post(url(i), "k1", "a") })
+		code, again, h := eventually(t, func() (int, string, http.Header) {
+			return post(url(i), "k1", "a")
+		})
 		if code != 200 || again != first || h.Get("Idempotency-Replayed") != "true" {
 			t.Errorf("repeat: %d %s, replayed %q; first was %s", code, again,
 				h.Get("Idempotency-Replayed"), first)
@@ -135,7 +137,8 @@ func TestNoQuorum(t *testing.T) {
 	for i := range 4 {
 		wait.Go(func() {
 			value := fmt.Sprintf("during-%d", i)
-			req, _ := http.NewRequest("POST", leader.URL()+"/v1/stacks/s/push", strings.NewReader(value))
+			url := leader.URL() + "/v1/stacks/s/push"
+			req, _ := http.NewRequest(http.MethodPost, url, strings.NewReader(value))
 			req.Header.Set("Drystone-Timeout", "1s")
 			began := time.Now()
 			code, body, _ := send(req)
@@ -205,7 +208,8 @@ func TestEmpty(t *testing.T) {
 // directory.
 func TestSeedCommandLines(t *testing.T) {
 	work := t.TempDir()
-	one := start(t, work, "serve", "--id", "1", "--cluster", "http://127.0.0.1:12379", "--port", "12380")
+	line := []string{"serve", "--id", "1", "--cluster", "http://127.0.0.1:12379", "--port", "12380"}
+	one := start(t, work, line...)
 	url := "http://127.0.0.1:12380"
 	waitServes(t, url)
 	seedCall(t, url, "/sCreate", "1", 200, "1\n")
@@ -216,7 +220,7 @@ func TestSeedCommandLines(t *testing.T) {
 		t.Errorf("the data directory: %v", err)
 	}
 	// Restarted, it replays what it had acknowledged.
-	one = start(t, work, "serve", "--id", "1", "--cluster", "http://127.0.0.1:12379", "--port", "12380")
+	one = start(t, work, line...)
 	waitServes(t, url)
 	seedCall(t, url, "/sTop", "1", 200, "10\n")
 	one.Process.Kill()

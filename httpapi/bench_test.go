@@ -14,7 +14,6 @@ func BenchmarkPush(b *testing.B) {
 	for b.Loop() {
 		r := httptest.NewRequest(http.MethodPost, "/v1/stacks/a/push", strings.NewReader("10"))
 		r.Host = "localhost"
-		r.Header["Idempotency-Key"] = nil
 		api.ServeHTTP(httptest.NewRecorder(), r)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"time"
 
 	"drystone/rsm"
 )
@@ -109,11 +108,10 @@ func (x *Exchange) readBody(k bodyKind) ([]byte, bool) {
 			return nil, false
 		}
 	}
-	// The deadline is the connection's for the time of the reading; afterwards the server itself
-	// listens on it, to notice a client that leaves.
-	control := http.NewResponseController(x.w)
-	if deadline, ok := x.ctx.Deadline(); ok && control.SetReadDeadline(deadline) == nil {
-		_ = time.Time{}
+	// The request's deadline is the connection's, too, until the body has ended: there the server
+	// takes it back. A writer that has no connection has no deadline, and that is an error to ignore.
+	if deadline, ok := x.ctx.Deadline(); ok {
+		_ = http.NewResponseController(x.w).SetReadDeadline(deadline)
 	}
 	body, err := x.readUpTo(k)
 	if err != nil {

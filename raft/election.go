@@ -11,9 +11,8 @@ func (r *Raft) drawElectionTimeout() int {
 	return r.config.ElectionTicks + r.draw(r.config.ElectionTicks)
 }
 
-// canStand reports whether this node may become a candidate: it is a voter in the configuration
-// in force, and its disk answers.
-func (r *Raft) canStand() bool { return r.members().IsVoter(r.id) && !r.stalled() }
+// canStand reports whether this node may become a candidate: it votes, and its disk answers.
+func (r *Raft) canStand() bool { return r.mayStand() && !r.stalled() }
 
 func (r *Raft) tickFollower(f *follower) {
 	f.elapsed++

@@ -60,6 +60,24 @@ func (r *Raft) forgetConfigs(i Index) {
 	r.configs = append([]configAt(nil), r.configs[n:]...)
 }
 
+// mayStand reports whether this node votes: by the configuration in force, or by one before it,
+// as long as this node does not know the later one to be committed.
+//
+// thesis §4.2.2: who is not part of C-new still stands until C-new is committed. It may have the
+// only logs that a majority of the old voters takes for up to date; if it kept quiet, those who
+// lack C-new could not win, and those who have it would not try.
+func (r *Raft) mayStand() bool {
+	for i := len(r.configs) - 1; i >= 0; i-- {
+		if r.configs[i].members.IsVoter(r.id) {
+			return true
+		}
+		if r.configs[i].index <= r.commitIndex {
+			return false
+		}
+	}
+	return false
+}
+
 // Reconfigure begins to change the membership to what is given, by way of joint consensus if the
 // voters change. Next is empty. Voters that vanish from all lists are removed; the leader may be
 // among them, and then steps down when the change is complete. It is complete when Status says

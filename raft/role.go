@@ -102,7 +102,7 @@ func (r *Raft) becomePreCandidate() {
 
 // becomeCandidate starts an election (§5.2).
 func (r *Raft) becomeCandidate(transfer bool) {
-	assert(r.members().IsVoter(r.id), "only a voter stands")
+	assert(r.mayStand(), "only a voter stands")
 	// Fig2/C.1: increment currentTerm, vote for self, reset the election timer, ask for votes.
 	r.beginTerm(r.currentTerm + 1)
 	r.votedFor = r.id

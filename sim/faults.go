@@ -132,7 +132,10 @@ func (w *world) onHeal() {
 	w.net.mend()
 	w.net.unclog()
 	for _, h := range w.hosts {
-		h.crashAt, h.syncFails, h.stalled = 0, false, 0
+		h.syncFails, h.stalled = false, 0
+		if w.plan.every[faultDiskOp] > 0 {
+			h.crashAt = 0
+		}
 		if h.paused {
 			w.onResume(h, h.boot)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"syscall"
 	"testing"
 
 	"drystone/disk"
@@ -165,7 +166,7 @@ func TestDamagedSnapshot(t *testing.T) {
 			must(t, s.Release(90))
 		}
 		m.Kill()
-		must(t, m.Flip(snap.FileName(metaOf(200, 1)), 70, 1))
+		must(t, m.Flip(snap.FileName(metaOf(200, 1)), 85, 1))
 		_, r, err := tryOpen(m, 2)
 		var damage *disk.DamageError
 		if released {
@@ -262,6 +263,34 @@ func TestMistakes(t *testing.T) {
 			}()
 			mistake()
 		}()
+	}
+}
+
+// TestSnapshotOutlivesItsLog: an older snapshot that could not be removed is no way back once the
+// log behind it is gone.
+func TestSnapshotOutlivesItsLog(t *testing.T) {
+	m := disk.NewMem(1)
+	s, _ := open(t, m, 1)
+	for i := range raft.Index(30) {
+		must(t, s.Write(appendOf(1, 10*i+1, 10)))
+	}
+	saveSnapshot(t, s, 100, 1)
+	saveSnapshot(t, s, 200, 1)
+	m.SetHook(func(op disk.Op) error {
+		if op.Kind == disk.OpRemove && snap.IsFile(op.Name) {
+			return syscall.EIO
+		}
+		return nil
+	})
+	if err := s.Release(201); !errors.Is(err, syscall.EIO) {
+		t.Fatal(err)
+	}
+	m.SetHook(nil)
+	m.Kill()
+	must(t, m.Flip(snap.FileName(metaOf(200, 1)), 85, 1))
+	var damage *disk.DamageError
+	if _, _, err := tryOpen(m, 2); !errors.As(err, &damage) || damage.File != snap.FileName(metaOf(200, 1)) {
+		t.Error(err)
 	}
 }
 
@@ -415,19 +444,20 @@ func TestCrashLoop(t *testing.T) {
 		l := newLife(500 + seed)
 		for boot := range 25 {
 			left := 1 + l.IntN(60)
+			kill := l.IntN(3) == 0
 			l.mem.SetHook(func(op disk.Op) error {
-				if op.Kind.Changes() {
-					if left--; left == 0 {
-						return disk.ErrCrashed
-					}
+				if !op.Kind.Changes() {
+					return nil
+				}
+				if left--; left == 0 && kill {
+					l.mem.Kill()
+				} else if left == 0 {
+					return disk.ErrCrashed
 				}
 				return nil
 			})
 			if err := l.run(40); err != nil && !errors.Is(err, disk.ErrCrashed) {
 				t.Fatalf("seed %d, start %d: %v", seed, boot, err)
-			}
-			if l.IntN(3) == 0 {
-				l.mem.Kill()
 			}
 		}
 	}

@@ -108,13 +108,17 @@ func (w *world) checkBytes(l *Log) error {
 	return nil
 }
 
-// crashAt crashes the disk in the middle of the nth operation from now that changes it.
-func (w *world) crashAt(n int) {
+// crashAt crashes the disk in the middle of the nth operation from now that changes it, or only
+// kills the process before it.
+func (w *world) crashAt(n int, kill bool) {
 	w.mem.SetHook(func(op disk.Op) error {
-		if op.Kind.Changes() {
-			if n--; n == 0 {
-				return disk.ErrCrashed
-			}
+		if !op.Kind.Changes() {
+			return nil
+		}
+		if n--; n == 0 && kill {
+			w.mem.Kill()
+		} else if n == 0 {
+			return disk.ErrCrashed
 		}
 		return nil
 	})
@@ -151,7 +155,7 @@ func TestCrashAtEveryOperation(t *testing.T) {
 		for n := 1; ; n++ {
 			w := newWorld(seed)
 			w.mem.Reseed(seed<<32 + uint64(n))
-			w.crashAt(n)
+			w.crashAt(n, false)
 			err := w.run(steps)
 			if err == nil {
 				if n < 2*steps {
@@ -173,12 +177,9 @@ func TestCrashLoop(t *testing.T) {
 	for seed := range uint64(60) {
 		w := newWorld(1000 + seed)
 		for range 25 {
-			w.crashAt(1 + w.script.IntN(40))
+			w.crashAt(1+w.script.IntN(40), w.script.IntN(3) == 0)
 			if err := w.run(30); err != nil && !errors.Is(err, disk.ErrCrashed) {
 				t.Fatalf("seed %d, life %d: %v", seed, w.life, err)
-			}
-			if w.script.IntN(3) == 0 {
-				w.mem.Kill() // the process alone dies; the page cache stays
 			}
 		}
 		if err := w.survive(); err != nil {

@@ -143,6 +143,26 @@ func TestEveryTruncation(t *testing.T) {
 	}
 }
 
+// TestShortSegment: a segment that was made full of zeros never gets shorter by itself.
+func TestShortSegment(t *testing.T) {
+	mem := disk.NewMem(1)
+	l, _ := mustOpen(t, mem.Dir(), tiny(1))
+	mustAppend(t, l, entries(1, 1, 1, "a"))
+	mustAppend(t, l, entries(1, 2, 1, "b"))
+	name, size, _, _ := newest(t, mem)
+	first := l.segments[0].end - 2*(headerBytes+entryBytes+alignBytes) - hardBytes
+	for off := first; off < size; off++ {
+		mem := mem.Clone()
+		if err := spoil(mem, name, off, size, "cut"); err != nil {
+			t.Fatal(err)
+		}
+		var damage *DamageError
+		if _, _, err := Open(mem.Dir(), tiny(2)); !errors.As(err, &damage) || damage.Offset != off {
+			t.Fatalf("cut at %d of %d: %v", off, size, err)
+		}
+	}
+}
+
 // spoil destroys a file from off on.
 func spoil(mem *disk.Mem, name string, off, size int64, mode string) error {
 	f, err := mem.Dir().Open(name)

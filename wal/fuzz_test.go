@@ -52,6 +52,34 @@ func TestRecordRoundTrip(t *testing.T) {
 	}
 }
 
+// TestGroupOfAnother: a header is believed only in its own segment, a group only in its own place.
+func TestGroupOfAnother(t *testing.T) {
+	good := header{generation: 5, number: 9, durable: 8, length: 16, previous: 77}
+	b := make([]byte, headerBytes)
+	good.put(b, 6)
+	if h, _, ok := readHeader(b, 5, 6); !ok || h != good {
+		t.Fatalf("%+v", h)
+	}
+	for _, other := range []struct{ gen, salt uint64 }{{4, 6}, {5, 7}, {6, 5}} {
+		if _, _, ok := readHeader(b, other.gen, other.salt); ok {
+			t.Errorf("believed in segment %v", other)
+		}
+	}
+	for _, bad := range []header{
+		{generation: 5, number: 9, durable: 9, length: 16},
+		{generation: 5, number: 9, durable: 8, length: 15},
+	} {
+		bad.put(b, 6)
+		if _, _, ok := readHeader(b, 5, 6); ok {
+			t.Errorf("%+v is believed", bad)
+		}
+	}
+	g := group{header: good}
+	if !g.follows(8, 77) || g.follows(8, 78) || g.follows(7, 77) || g.follows(9, 77) {
+		t.Error("a group follows one that it doesn't name")
+	}
+}
+
 func FuzzRecord(f *testing.F) {
 	for _, r := range sampleRecords() {
 		f.Add(encodeRecord(r))

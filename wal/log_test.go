@@ -151,6 +151,10 @@ func TestRotationUsesTheSpare(t *testing.T) {
 	if last := r.PrevIndex + raft.Index(len(r.Entries)); last != 100 || len(r.Entries) > 6 {
 		t.Errorf("%d entries up to %d", len(r.Entries), last)
 	}
+	// What the segment held in its last use is not mistaken for a torn write.
+	if r.Torn != nil {
+		t.Error(r.Torn)
+	}
 }
 
 // TestBigEntry: what the writer takes, the reader takes, however small the segments are.

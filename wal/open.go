@@ -79,9 +79,6 @@ func (l *Log) settle(name string, end finding) error {
 	if err := file.Datasync(); err != nil {
 		return fmt.Errorf("settle log: %w", err)
 	}
-	if err := l.dir.Sync(); err != nil {
-		return fmt.Errorf("settle log: %w", err)
-	}
 	return nil
 }
 

@@ -17,7 +17,7 @@ func (s *supervisor) banner(took time.Duration) string {
 	for _, n := range nodes {
 		fmt.Fprintf(&b, "  node %-3d http://%s\n", n.ID, n.HTTP)
 	}
-	fmt.Fprintf(&b, "\n  dashboard   %s/\n", url)
+	fmt.Fprintf(&b, "\n  status      %s/v1/status\n", url)
 	fmt.Fprintf(&b, "  push        curl -d 10 %s/v1/stacks/jobs/push\n", url)
 	fmt.Fprintf(&b, "  pop         drystone pop jobs%s\n", s.endpointsFlag())
 	fmt.Fprintf(&b, "  kill a node drystone dev kill %d%s   (and start %d, pause %d, resume %d)\n",
