@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -101,6 +102,10 @@ const (
 // shortestShare is the least that an endpoint gets before another is asked.
 const shortestShare = time.Second
 
+// shortestAttempt is the least that is worth a further attempt once a node has answered: one that
+// is cut short would turn a clear refusal into doubt.
+const shortestAttempt = 100 * time.Millisecond
+
 // longestAsked is the most that a node may be asked to take.
 const longestAsked = 60 * time.Second
 
@@ -138,10 +143,17 @@ func (c *Client) do(ctx context.Context, k call) (reply, *Error) {
 			rest(ctx, pause)
 			pause = min(2*pause, lastPause)
 		}
-		if ctx.Err() != nil {
+		answered := progress.last.Status != 0
+		if ctx.Err() != nil || answered && timeLeft(ctx) < shortestAttempt {
 			return reply{}, progress.giveUp(ctx, k)
 		}
 	}
+}
+
+// timeLeft is what a context's deadline leaves.
+func timeLeft(ctx context.Context) time.Duration {
+	deadline, _ := ctx.Deadline()
+	return time.Until(deadline)
 }
 
 func rest(ctx context.Context, pause time.Duration) {
@@ -167,8 +179,7 @@ func worthRepeating(e *Error) bool {
 func (c *Client) attempt(ctx context.Context, k call, endpoint string, endpoints int) (
 	reply, *Error,
 ) {
-	deadline, _ := ctx.Deadline()
-	left := time.Until(deadline)
+	left := timeLeft(ctx)
 	share := left
 	if !k.waits { // a node that hangs must not take the time of those that answer
 		share = min(left, max(shortestShare, left/time.Duration(endpoints)))
@@ -286,7 +297,7 @@ func (a *attempts) verdict(k call, e *Error) *Error {
 // giveUp is the error of a call whose time is up, or whose caller left.
 func (a *attempts) giveUp(ctx context.Context, k call) *Error {
 	v := a.verdict(k, a.last)
-	v.cause = ctx.Err()
+	v.cause = cmp.Or(ctx.Err(), context.DeadlineExceeded)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		v.Code, v.Title = CodeCancelled, "The caller left"
 		v.Detail = "The call was cancelled before an answer came."
