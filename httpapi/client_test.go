@@ -77,6 +77,17 @@ func TestClient(t *testing.T) {
 	}
 }
 
+// What the client says by itself is explained like everything else.
+func TestClientCodes(t *testing.T) {
+	for _, code := range []string{
+		client.CodeUnreachable, client.CodeNoAnswer, client.CodeCancelled, client.CodeNotDrystone,
+	} {
+		if e, ok := Explain(code); !ok || len(e.Statuses) > 0 {
+			t.Errorf("%s: %+v", code, e)
+		}
+	}
+}
+
 // The answer is lost again and again, and yet each push takes effect once.
 func TestClientOnBadDays(t *testing.T) {
 	f := newFront(t)

@@ -44,8 +44,9 @@ Besides type, title, status and detail it has
 * **next**: what to do about it.
 
 The seed's six calls answer the same errors in one line of text: the code, a colon, the detail.
-429, 503 and 504 carry Retry-After. What is no HTTP at all is refused by the server's own
-protocol code in a line of text, before it has a request to speak of.
+429, 503 and 504 carry Retry-After. Codes without a status are what the command line and the Go
+client say when no node answered. What is no HTTP at all is refused in a line of text, before there
+is a request to speak of.
 `
 
 // ErrorsPage is docs/errors.md: an introduction, the table in short, and a section for each code.

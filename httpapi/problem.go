@@ -24,7 +24,7 @@ type problem struct {
 // newProblem fills in what the table says: the first status and outcome of its row.
 func newProblem(code rsm.Code, detail string) problem {
 	row := byCode[code]
-	if row == nil {
+	if row == nil || len(row.Statuses) == 0 {
 		// A code that a machine or a later version made up: say it as it is.
 		row = &Explanation{
 			Statuses: []int{http.StatusInternalServerError}, Title: "Refused",
@@ -120,6 +120,9 @@ func (e Explanation) Text() string {
 }
 
 func (e Explanation) statusText(separator string) string {
+	if len(e.Statuses) == 0 {
+		return "none"
+	}
 	var parts []string
 	for _, s := range e.Statuses {
 		parts = append(parts, strconv.Itoa(s))

@@ -197,7 +197,7 @@ func TestProblems(t *testing.T) {
 		})
 	}
 	for _, e := range Explanations() {
-		if !met[e.Code] {
+		if len(e.Statuses) > 0 && !met[e.Code] {
 			t.Errorf("no scene shows %s", e.Code)
 		}
 	}
@@ -262,7 +262,10 @@ func TestTableOfErrors(t *testing.T) {
 				t.Errorf("%s: outcome %q", e.Code, o)
 			}
 		}
-		least := slices.Min(e.Statuses)
+		least := 999
+		if len(e.Statuses) > 0 {
+			least = slices.Min(e.Statuses)
+		}
 		if least < last || len(e.Outcomes) == 0 {
 			t.Errorf("%s is out of order", e.Code)
 		}

@@ -33,7 +33,7 @@ const (
 // knowing the case.
 type Explanation struct {
 	Code     string
-	Statuses []int    // HTTP; the first is the usual one
+	Statuses []int    // HTTP; the first is the usual one; none for what the client itself says
 	Title    string   // a few words
 	Outcomes []string // not_applied, applied, unknown; the first is the usual one
 	Cause    string   // what leads to it
@@ -55,7 +55,7 @@ const (
 )
 
 // explanations is the one table of errors: what HTTP answers, what `drystone explain` says, and
-// what docs/errors.md holds. Ordered by status.
+// what docs/errors.md holds. Ordered by status; what the client says without an answer comes last.
 var explanations = []Explanation{
 	{
 		"bad_request", []int{http.StatusBadRequest}, "The request makes no sense",
@@ -243,6 +243,28 @@ var explanations = []Explanation{
 		[]string{notApplied},
 		"The index asked for (min_index, applied) was not applied on this node within the deadline.",
 		fateNothing, "Repeat it, ask another node, or check the index.",
+	}, {
+		"unreachable", nil, "No node took a connection", []string{notApplied},
+		"The command line or the Go client found nothing that listens at any of its endpoints, or no " +
+			"way to them.",
+		fateNothing,
+		"Check that the nodes run (`drystone status`) and that `--endpoints` has their addresses.",
+	}, {
+		"no_answer", nil, "A request was sent, and no answer came", []string{unknown, notApplied},
+		"A node took the connection and then was silent, or the connection broke, until the time was " +
+			"up: a node that hangs or was killed, or a network that lost the answer.",
+		"A write may have taken effect, or may yet. A read has no effect.",
+		"Repeat a write with the same key: it cannot take effect twice.",
+	}, {
+		"cancelled", nil, "The caller left", []string{unknown, notApplied},
+		"The call was interrupted before its answer came.",
+		"A write that was already sent may have taken effect, or may yet; one that was not, will not.",
+		"Repeat a write with the same key: it cannot take effect twice.",
+	}, {
+		"not_drystone", nil, "Something else than drystone answered", []string{unknown, notApplied},
+		"Another service listens at the endpoint, or a proxy on the way answered in its own words.",
+		"A proxy may have passed a write on before it answered. A read has no effect.",
+		"Check the addresses in `--endpoints`, and any proxy on the way.",
 	},
 }
 

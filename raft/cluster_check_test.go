@@ -151,7 +151,7 @@ func (s *sim) heal() {
 func (s *sim) settle() {
 	for busy := true; busy; {
 		busy = false
-		for _, n := range s.nodes {
+		for _, n := range s.up() {
 			s.drain(n)
 			for len(n.writes) > 0 {
 				s.write(n, true)
@@ -179,7 +179,7 @@ func (s *sim) settle() {
 }
 
 func (s *sim) leader() *simNode {
-	for _, n := range s.nodes {
+	for _, n := range s.up() {
 		if l, ok := n.raft.role.(*leader); ok && n.raft.commitIndex >= l.termStart {
 			return n
 		}

@@ -301,8 +301,7 @@ func (s *sim) up() []*simNode {
 
 func (s *sim) deliver(i int) {
 	m := s.net[i]
-	s.net[i] = s.net[len(s.net)-1]
-	s.net = s.net[:len(s.net)-1]
+	s.net = slices.Delete(s.net, i, i+1)
 	n := s.node(m.To)
 	if n.raft == nil || s.cut[[2]NodeID{m.From, m.To}] {
 		return

@@ -53,6 +53,10 @@ func (n *node) runJob() {
 		n.replica.AppliedEntries(n.w.now, done)
 		n.compact()
 	}
+	if now := n.replica.LogTime(n.w.now); now < n.state.Point().LogTime {
+		n.w.failf("n%d reads log time %d, and its state is at %d", n.id, now,
+			n.state.Point().LogTime)
+	}
 	n.exec()
 }
 

@@ -75,7 +75,7 @@ func (r *Replica) Cancel(t Ticket) {
 	}
 	for i := range o.ring {
 		for j := range o.ring[i].waiters {
-			if w := &o.ring[i].waiters[j]; w.ticket == t && !w.internal {
+			if w := &o.ring[i].waiters[j]; w.ticket == t {
 				w.gone = true
 				return
 			}

@@ -64,20 +64,21 @@ func (r *Replica) leads() bool { return r.lead != nil && r.appliedTerm == r.lead
 
 // onForward takes another node's batch. A leader that may not propose yet keeps it until it may.
 func (r *Replica) onForward(from raft.NodeID, m rsm.Forward) {
-	node, boot, number, err := rsm.BatchHead(m.Batch)
-	if err != nil || node != uint64(from) {
+	// All of it is decoded: what can't be would stop every replica, for ever, once it is in the log.
+	b, err := rsm.DecodeBatch(m.Batch)
+	if err != nil || b.Node != uint64(from) || b.Boot == 0 || b.Number == 0 {
 		return // of a later version, or not from whom it says; its node tries again elsewhere
 	}
 	r.observe()
 	switch {
 	case r.lead == nil:
-		r.refuse(from, boot, number, rsm.CodeNoLeader)
-	case r.lead.has(node, boot, number):
+		r.refuse(from, b.Boot, b.Number, rsm.CodeNoLeader)
+	case r.lead.has(b.Node, b.Boot, b.Number):
 	case r.lead.queueBytes+len(m.Batch) > r.config.MaxInflightBytes && len(r.lead.queue) > 0:
-		r.refuse(from, boot, number, rsm.CodeOverload)
+		r.refuse(from, b.Boot, b.Number, rsm.CodeOverload)
 	default:
 		r.lead.take(held{
-			node: node, boot: boot, number: number,
+			node: b.Node, boot: b.Boot, number: b.Number,
 			encoded: slices.Clone(m.Batch), takenAt: r.now, elapsedMs: m.ElapsedMs,
 		})
 	}

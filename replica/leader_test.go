@@ -249,6 +249,73 @@ func TestRepeatedForward(t *testing.T) {
 	w.settle()
 }
 
+// TestStopAndWait: while an entry is under way everything gathers for the next one. A leader's own
+// callers get their share of that, whatever the others send, and who ran out of time is not in it.
+func TestStopAndWait(t *testing.T) {
+	o := defaults(3, 28)
+	o.config.MaxEntryBytes = 4096
+	w, l := quiet(t, o)
+	first := w.submit(l, 1000)
+	index := l.core.Status().LastIndex
+	for i := range 12 {
+		for _, n := range w.nodes {
+			if n != l {
+				w.push(n, 1000)
+				l.replica.Receive(w.now, n.id, rsm.Forward{Batch: rsm.EncodeBatch(nil, rsm.Batch{
+					Node: uint64(n.id), Boot: n.boot + 1, Number: uint64(i + 1),
+					Requests: []rsm.Request{{Command: make([]byte, 500)}},
+				})})
+			}
+		}
+	}
+	mine, short := w.push(l, 1000), w.push(l, 1)
+	l.pump()
+	if l.core.Status().LastIndex != index || len(l.replica.lead.queue) != 24 {
+		t.Fatal("two entries at a time")
+	}
+	w.until(100, "the first", first.done)
+	w.until(100, "the next", mine.done)
+	if l.state.Point().Index != uint64(index)+1 || len(l.replica.lead.queue) == 0 {
+		t.Error("a leader's own requests waited for all of the others'")
+	}
+	w.expect(short, rsm.NotApplied, rsm.CodeNoLeader)
+	for _, n := range w.nodes {
+		if n != l {
+			n.replica.Drain() // their next boot has begun without them
+		}
+	}
+	w.run(100)
+	for i := range l.disk.entries {
+		if len(l.disk.entries[i].Data) > 4096+64 {
+			t.Errorf("an entry of %d bytes", len(l.disk.entries[i].Data))
+		}
+	}
+}
+
+// TestTransferring: while leadership is being handed over nothing is proposed and nothing lost;
+// what runs out of time meanwhile was never sent.
+func TestTransferring(t *testing.T) {
+	w, l := quiet(t, defaults(3, 29))
+	to := w.follower()
+	w.isolate(to.id, true)
+	if err := l.replica.Transfer(to.id); err != nil {
+		t.Fatal(err)
+	}
+	attempts := l.core.attempts
+	short, long := w.submit(l, 100), w.submit(l, 5000)
+	for range 100 {
+		l.pump()
+		w.run(1)
+	}
+	w.expect(short, rsm.NotApplied, rsm.CodeNoLeader)
+	if got := l.core.attempts - attempts; got > 12 {
+		t.Errorf("%d attempts in ten ticks", got)
+	}
+	w.until(2000, "the answer", long.done)
+	w.expect(long, rsm.Applied, "")
+	w.settle()
+}
+
 // TestHeldAndRefused: a leader whose first entry is not applied keeps what arrives; when it loses
 // leadership before, it says so to everybody.
 func TestHeldAndRefused(t *testing.T) {

@@ -49,7 +49,7 @@ func (r *Replica) Submit(now uint64, t Ticket, q rsm.Request, timeoutMs uint64) 
 	r.advance(now)
 	o := &r.origin
 	o.serial++
-	q.Serial = o.serial
+	q.Serial, q.BudgetMs = o.serial, 0
 	w := waiter{ticket: t, serial: q.Serial, deadline: r.deadline(timeoutMs)}
 	size := requestBytes(&q)
 	switch {

@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"strconv"
+	"strings"
 	"testing"
 
 	"drystone/raft"
@@ -87,15 +89,19 @@ func TestBatchBounds(t *testing.T) {
 	o := defaults(3, 2)
 	o.config.MaxEntryBytes = 2048
 	w, _ := quiet(t, o)
-	for range 300 {
+	keyed := func(n *node, bytes int) *op {
+		o := w.newOp(n, 20_000)
+		request := pushRequest(o.ticket)
+		request.Identity.Key = strings.Repeat("k", bytes) + strconv.Itoa(int(o.ticket))
+		o.serial = n.replica.Submit(w.now, o.ticket, request, 20_000)
+		return o
+	}
+	for range 100 {
 		for _, n := range w.nodes {
-			w.push(n, 20_000)
+			keyed(n, 300)
 		}
 	}
-	big := w.newOp(w.nodes[0], 20_000)
-	request := pushRequest(big.ticket)
-	request.Identity.Key = string(make([]byte, 3000))
-	big.serial = w.nodes[0].replica.Submit(w.now, big.ticket, request, 20_000)
+	big := keyed(w.nodes[0], 3000)
 	for _, n := range w.nodes {
 		n.pump()
 	}
@@ -104,7 +110,7 @@ func TestBatchBounds(t *testing.T) {
 	over := 0
 	for _, n := range w.nodes {
 		for i := range n.disk.entries {
-			if len(n.disk.entries[i].Data) > o.config.MaxEntryBytes {
+			if len(n.disk.entries[i].Data) > o.config.MaxEntryBytes+64 { // and what frames batches
 				over++
 			}
 		}
@@ -118,6 +124,10 @@ func TestBatchBounds(t *testing.T) {
 func TestNeverSent(t *testing.T) {
 	w, _ := quiet(t, defaults(3, 3))
 	n := w.follower()
+	late := w.push(n, 3)
+	w.now += 3 // a host that was busy, and no tick
+	n.pump()
+	w.expect(late, rsm.NotApplied, rsm.CodeNoLeader)
 	w.isolate(n.id, true)
 	w.until(2000, "the leader is missed", func() bool { return n.replica.Status().Leader == 0 })
 	o := w.submit(n, 100)
@@ -315,6 +325,68 @@ func TestRefusal(t *testing.T) {
 	w.run(149)
 	w.expect(waits, rsm.NotApplied, rsm.CodeNoLeader)
 	w.until(200, "the second attempt", first.done)
+
+	// A refusal of one copy while another is on its way: when that is applied, the stream goes on.
+	copied := w.submit(n, 1000)
+	n.receive(l.id, rsm.Refusal{Boot: n.boot, Number: r.origin.last, Code: rsm.CodeNoLeader})
+	next := w.submit(n, 1000)
+	if w.until(100, "the copy", copied.done); !r.origin.blocked && next.done() {
+		t.Error("the refusal did nothing")
+	}
+	w.until(100, "the next", next.done)
+	w.expect(next, rsm.Applied, "")
+	w.settle()
+}
+
+// TestLostConnection: what was sent over a connection that broke is sent again at once, also when
+// the leader is heard again before anybody could notice that it was forgotten.
+func TestLostConnection(t *testing.T) {
+	o := defaults(3, 15)
+	o.config.RetryMs = 1 << 40
+	w, l := quiet(t, o)
+	n := w.follower()
+	w.drop(func(_, _ raft.NodeID, m any) bool { return isForward(m) })
+	request := w.submit(n, 1000)
+	w.run(5)
+	w.keep = nil
+	n.replica.Lost(w.now, 6-l.id-n.id)
+	n.pump()
+	w.run(50)
+	if request.done() {
+		t.Fatal("another's connection broke")
+	}
+	n.replica.Lost(w.now, l.id)
+	n.receive(l.id, raft.Message{From: l.id, To: n.id, Term: l.replica.lead.term,
+		Body: raft.Heartbeat{}})
+	w.until(50, "the answer", request.done)
+	w.settle()
+}
+
+// TestFromSnapshot: a node whose log begins with a snapshot knows that there are settings.
+func TestFromSnapshot(t *testing.T) {
+	o := defaults(3, 16)
+	o.snapshotEvery = 1
+	w := newWorld(t, o)
+	late := w.nodes[2]
+	late.crash()
+	l := w.elect()
+	w.submit(l, 1000)
+	w.run(100)
+	late.start()
+	w.until(3000, "a restore", func() bool { return w.restores == 1 })
+	request := w.submit(late, 1000)
+	w.until(1000, "the answer", request.done)
+	w.expect(request, rsm.Applied, "")
+	w.run(100)
+	for _, n := range w.nodes {
+		n.crash()
+		n.start()
+	}
+	w.elect()
+	w.run(1000)
+	if w.proposals() != 0 {
+		t.Error("settings were proposed again")
+	}
 	w.settle()
 }
 

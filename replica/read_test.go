@@ -135,6 +135,11 @@ func TestReadAsks(t *testing.T) {
 	if len(l.replica.lead.round.asks) != 1 {
 		t.Fatal("two rounds at a time")
 	}
+	// A grant to an earlier question says nothing to who asked since.
+	l.replica.onReadGrants([]raft.ReadGrant{{ID: l.replica.lead.round.id - 1, Index: 1}})
+	if len(l.replica.lead.round.asks) != 1 || len(l.replica.forward) != 0 {
+		t.Fatal("a round was ended by another's grant")
+	}
 	w.keep = nil
 	w.until(1000, "the rounds", l.replica.Idle)
 	w.settle()
@@ -161,6 +166,32 @@ func TestNoQuorum(t *testing.T) {
 		}
 	}
 	w.settle() // the others' writes and these reads are linearizable, or it says so
+}
+
+// TestReadsFollowTheLeader: a question that an old leader did not answer is put to the next one
+// at once; a leader that gives up answers no.
+func TestReadsFollowTheLeader(t *testing.T) {
+	o := defaults(3, 38)
+	o.config.RetryMs = 1 << 40
+	w, l := quiet(t, o)
+	n, refusals := w.follower(), 0
+	w.drop(func(_, to raft.NodeID, m any) bool {
+		if answer, ok := m.(rsm.ReadAnswer); ok && !answer.OK {
+			refusals++
+		}
+		_, core := m.(raft.Message)
+		return core && to == l.id // it hears nobody, and cannot be sure to lead
+	})
+	read := w.read(n, rsm.ReadOptions{}, 10_000)
+	n.pump()
+	w.until(3000, "the leader gives up", func() bool { return l.replica.lead == nil })
+	w.run(1)
+	if refusals != 1 {
+		t.Errorf("%d refusals", refusals)
+	}
+	w.until(3000, "the read", read.done)
+	w.expect(read, rsm.Applied, "")
+	w.settle()
 }
 
 // TestStaleReads: at once, from wherever this node stands, with the truth about how old that is.

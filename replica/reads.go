@@ -198,11 +198,7 @@ func (r *Replica) retryReads() {
 		round.id, r.reads.refused = 0, false
 	}
 	if l := r.lead; l != nil && l.round.id != 0 && r.now-l.round.askedAt >= r.config.RetryMs {
-		asks := l.round.asks
-		l.round = readRound{}
-		for _, a := range asks {
-			r.onReadAsk(a.from, a.id)
-		}
+		l.round = readRound{} // whoever had asked asks again
 	}
 }
 

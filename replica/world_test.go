@@ -259,6 +259,7 @@ type recorder struct {
 	*raft.Raft
 	n         *node
 	proposals int
+	attempts  int
 }
 
 func (c *recorder) Read(id uint64) error {
@@ -267,6 +268,7 @@ func (c *recorder) Read(id uint64) error {
 }
 
 func (c *recorder) Propose(entry []byte) error {
+	c.attempts++
 	err := c.Raft.Propose(entry)
 	if err == nil {
 		c.proposals++

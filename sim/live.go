@@ -43,7 +43,7 @@ func (w *world) onCheck() {
 		}
 		w.within(convergeWithin+w.missing*perOperation, "%d of %d operations acknowledged",
 			c.acked, w.options.MinOps)
-		if missing == 0 && w.now-w.healed > 2*second {
+		if missing == 0 && w.now-w.healed > 500*ms {
 			c.quiet = true
 			w.enter(phaseQuiet)
 		}
@@ -116,6 +116,9 @@ func (w *world) converged() bool {
 func (w *world) probe() {
 	c := &w.clients
 	w.probes = len(c.ops)
+	for _, h := range w.hosts {
+		h.crashAt = 0
+	}
 	for len(c.all) < 2*len(w.hosts) {
 		c.all = append(c.all, client{op: -1})
 	}

@@ -6,8 +6,8 @@ import (
 	"hash/crc32"
 )
 
-// A group is what one Append writes: a header of 48 bytes and records. Behind it the writer leaves a
-// header's worth of zeros, if there is room, so that an end looks like one.
+// A group is what one Append writes: a header of 48 bytes and records. Behind it the writer leaves
+// a header's worth of zeros, if there is room, so that an end looks like one.
 const (
 	headerBytes = 48
 	alignBytes  = 8
@@ -43,10 +43,9 @@ func (h header) put(dst []byte, salt uint64) uint32 {
 	return crc
 }
 
+// headerCRC continues the checksum of something unknown to who doesn't know the salt.
 func headerCRC(b []byte, salt uint64) uint32 {
-	var s [8]byte
-	binary.LittleEndian.PutUint64(s[:], salt)
-	return crc32.Update(crc32.Checksum(s[:], castagnoli), castagnoli, b[8:headerBytes])
+	return crc32.Update(uint32(salt)^uint32(salt>>32), castagnoli, b[8:headerBytes])
 }
 
 // readHeader reads the header of a group of the segment (gen, salt) at the beginning of b.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -282,5 +283,60 @@ func TestEngineMistakes(t *testing.T) {
 			}()
 			_ = l.Append([]raft.Append{wrong})
 		}()
+	}
+}
+
+// TestRestartsAreCheap: a node that starts again and again keeps no empty segments.
+func TestRestartsAreCheap(t *testing.T) {
+	mem := disk.NewMem(1)
+	for life := range uint64(60) {
+		l, r := mustOpen(t, mem.Dir(), Options{SegmentBytes: 1 << 16, Node: 1, Salt: life})
+		if len(r.Entries) != int(life) || r.Torn != nil {
+			t.Fatalf("life %d: %d entries, torn %v", life, len(r.Entries), r.Torn)
+		}
+		mustAppend(t, l, entries(1, raft.Index(life)+1, 1, "a line"))
+		if err := l.Prepare(); err != nil {
+			t.Fatal(err)
+		}
+		mem.Crash()
+	}
+	l, _ := mustOpen(t, mem.Dir(), Options{SegmentBytes: 1 << 16, Node: 1, Salt: 99})
+	var size int64
+	for i := range l.segments {
+		size += l.segments[i].size
+	}
+	if size > 3<<16 {
+		t.Errorf("%d bytes in %d segments", size, len(l.segments))
+	}
+}
+
+func BenchmarkAppend(b *testing.B) {
+	for _, n := range []int{128, 4 << 10, 64 << 10} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			dir, err := disk.OS(filepath.Join(b.TempDir(), "data"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			l, _, err := Open(dir, Options{Node: 1})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := l.Append(entries(1, 1, 1, strings.Repeat("x", 1<<20))); err != nil {
+				b.Fatal(err)
+			}
+			if err := l.Prepare(); err != nil {
+				b.Fatal(err)
+			}
+			data := strings.Repeat("x", n)
+			a := entries(1, 2, 1, data)
+			b.ReportAllocs()
+			b.SetBytes(int64(n))
+			for b.Loop() {
+				if err := l.Append(a); err != nil {
+					b.Fatal(err)
+				}
+				a[0].Entries[0].Index++
+			}
+		})
 	}
 }

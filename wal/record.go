@@ -31,7 +31,7 @@ type start struct {
 	cluster  [16]byte
 	node     uint64
 	previous uint64 // generation of the segment this one continues; 0: none
-	size     uint64 // of the file when it was begun: it was never shorter again
+	size     uint64 // of the file when it was begun; it gets shorter only once there is a newer one
 	last     raft.Index
 	lastTerm raft.Term
 }

@@ -25,15 +25,11 @@ func (l *Log) Release(first raft.Index) error {
 		l.segments = append(l.segments[:0], l.segments[1:]...)
 		changed = true
 	}
-	// Only a newer segment of this log tells that a torn one is no part of it.
-	for l.own > 0 && len(l.junk) > 0 {
-		if err := l.dir.Remove(l.junk[0]); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("remove torn segment: %w", err)
-		}
-		l.junk = l.junk[1:]
-		changed = true
+	tidied, err := l.tidy()
+	if err != nil {
+		return err
 	}
-	if !changed {
+	if !changed && !tidied {
 		return nil
 	}
 	l.terms.trim(l.base())
@@ -41,6 +37,46 @@ func (l *Log) Release(first raft.Index) error {
 	if err := l.dir.Sync(); err != nil {
 		return l.fail("release segments", err)
 	}
+	return nil
+}
+
+// tidy removes torn segments, and cuts the empty ends of those that a crash or an entry of unusual
+// size left far from full. It waits for the life's first segment: only that tells where the ones
+// before it end.
+func (l *Log) tidy() (changed bool, err error) {
+	if l.own == 0 {
+		return false, nil
+	}
+	for len(l.junk) > 0 {
+		if err := l.dir.Remove(l.junk[0]); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return changed, fmt.Errorf("remove torn segment: %w", err)
+		}
+		l.junk = l.junk[1:]
+		changed = true
+	}
+	for i := range l.segments[:len(l.segments)-1] {
+		s := &l.segments[i]
+		if s.size-s.end <= s.size/4 {
+			continue
+		}
+		if err := l.shorten(s); err != nil {
+			return changed, fmt.Errorf("cut the end of segment %s: %w", s.name, err)
+		}
+	}
+	return changed, nil
+}
+
+// shorten need not be durable: a reader stops where the next segment tells it to.
+func (l *Log) shorten(s *segment) error {
+	file, err := l.dir.Open(s.name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := file.Truncate(s.end); err != nil {
+		return err
+	}
+	s.size = s.end
 	return nil
 }
 

@@ -26,13 +26,21 @@ func (l *Log) begin() error {
 // roll makes a file for the next segment, with room for a group of need bytes. Its name is durable
 // before anything is written to it, so whatever bytes of its generation are ever found are in it.
 //
-// The best is a spare. The first segment of a life without one is made on the spot, small. Else the
-// file grows as it is written, which is slower, but nobody waits for a whole segment of zeros.
+// The first segment of a life is made on the spot, small: a node that starts again and again uses
+// up no spares. Then the best is a spare. Without one the file grows as it is written, which is
+// slower, but nobody waits for a whole segment of zeros.
 func (l *Log) roll(need int64) (*segment, disk.File, error) {
 	s := &segment{gen: l.nextGen, salt: mix(l.options.Salt, l.nextGen), base: l.tail.last}
 	s.name = segmentName(s.gen, s.salt)
 	l.nextGen++
 	switch small := min(firstBytes, l.options.SegmentBytes); {
+	case l.own == 0 && need <= small:
+		s.size, s.limit = small, small
+		file, err := createZeroed(l.dir, s.name, small)
+		if err != nil {
+			return nil, nil, full(err)
+		}
+		return l.named(s, file)
 	case l.spare && need <= l.options.SegmentBytes:
 		s.size, s.limit = l.options.SegmentBytes, l.options.SegmentBytes
 		if err := l.dir.Rename(spareName, s.name); err != nil {
@@ -42,13 +50,6 @@ func (l *Log) roll(need int64) (*segment, disk.File, error) {
 		file, err := l.dir.Open(s.name)
 		if err != nil {
 			return nil, nil, err
-		}
-		return l.named(s, file)
-	case l.own == 0 && need <= small:
-		s.size, s.limit = small, small
-		file, err := createZeroed(l.dir, s.name, small)
-		if err != nil {
-			return nil, nil, full(err)
 		}
 		return l.named(s, file)
 	default:
@@ -109,20 +110,23 @@ func createZeroed(dir disk.Dir, name string, size int64) (disk.File, error) {
 	return file, nil
 }
 
-// Prepare makes one spare segment if none is ready, so that the next rotation costs nothing. It may
-// take long, and runs beside Append. After an error that IsFull the log goes on without a spare;
+// Prepare makes one spare segment if none is ready, so that the next rotation costs nothing, and
+// gives space back that earlier lives left. It may take long, and runs beside Append. After an error that IsFull the log goes on without a spare;
 // after any other the disk is not to be trusted, and the caller should stop.
 func (l *Log) Prepare() error {
 	l.mu.Lock()
-	if l.err != nil || l.spare || l.preparing {
-		err := l.err
+	err := l.err
+	if err == nil {
+		_, err = l.tidy()
+	}
+	if err != nil || l.spare || l.preparing {
 		l.mu.Unlock()
 		return err
 	}
 	l.preparing = true
 	l.mu.Unlock()
 
-	err := l.makeSpare()
+	err = l.makeSpare()
 
 	l.mu.Lock()
 	defer l.mu.Unlock()

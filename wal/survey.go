@@ -93,10 +93,6 @@ func (f *segmentFile) readFirst(dir disk.Dir) error {
 		return &DamageError{File: f.name, Offset: headerBytes, Detail: err.Error()}
 	}
 	f.start, f.first.payload = r.start, nil
-	if uint64(f.size) < f.start.size {
-		return &DamageError{File: f.name, Offset: f.size, Detail: fmt.Sprintf(
-			"the file has %d bytes, and was made with %d", f.size, f.start.size)}
-	}
 	return nil
 }
 

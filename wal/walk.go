@@ -60,6 +60,10 @@ func (s *survey) walk(visit func(f *segmentFile, g group) error) (finding, error
 			}
 			continue
 		}
+		if uint64(f.size) < f.start.size {
+			return end, &DamageError{File: f.name, Offset: f.size, Detail: fmt.Sprintf(
+				"the file has %d bytes, and was made with %d", f.size, f.start.size)}
+		}
 		end.raw = bytes.Clone(data[end.offset:f.end])
 		if err := s.judge(&end, data); err != nil {
 			return end, err
