@@ -124,6 +124,13 @@ func seed(incarnation string, boot uint64) uint64 {
 	return h.Sum64()
 }
 
+// salt makes the checksums of this life's log unlike those of any other.
+func salt() uint64 {
+	var b [8]byte
+	rand.Read(b[:])
+	return binary.LittleEndian.Uint64(b[:])
+}
+
 func newIncarnation() string {
 	var b [16]byte
 	rand.Read(b[:])

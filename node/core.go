@@ -67,6 +67,7 @@ func openCore(c *Config, dir disk.Dir, id storage.Identity, peers sender, box *i
 ) (*core, error) {
 	store, restored, err := storage.Open(dir, id, storage.Options{
 		SegmentBytes:   c.SegmentBytes,
+		Salt:           salt(),
 		InitialMembers: raft.Members{Voters: c.voters()},
 	})
 	if err != nil {

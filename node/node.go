@@ -62,7 +62,7 @@ func Start(config Config) (*Node, error) {
 		contacts: newContacts(), inbox: newInbox(), done: make(chan struct{}),
 	}
 	if config.UnsafeNoFsync {
-		n.dir = noSync{dir}
+		n.dir = disk.NoSync(dir)
 	}
 	if err := n.open(); err != nil {
 		n.release()
@@ -188,24 +188,6 @@ func (n *Node) running() *core {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.core
-}
-
-// noSync is a directory whose syncs do nothing: --unsafe-no-fsync.
-type noSync struct{ disk.Dir }
-
-type noSyncFile struct{ disk.File }
-
-func (noSync) Sync() error         { return nil }
-func (noSyncFile) Datasync() error { return nil }
-
-func (d noSync) Create(name string) (disk.File, error) {
-	f, err := d.Dir.Create(name)
-	return noSyncFile{f}, err
-}
-
-func (d noSync) Open(name string) (disk.File, error) {
-	f, err := d.Dir.Open(name)
-	return noSyncFile{f}, err
 }
 
 var _ transport.Handler = (*Node)(nil)

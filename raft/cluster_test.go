@@ -255,7 +255,7 @@ func (s *sim) drain(n *simNode) {
 			s.granted++
 		}
 		for _, w := range rd.Ship {
-			s.ships = append(s.ships, ship{n.id, w.To, n.raft.currentTerm, n.raft.snapshot})
+			s.ships = append(s.ships, ship{n.id, w.To, w.Term, n.raft.snapshot})
 			if n.raft.snapshot.LastIncludedIndex < w.AtLeast {
 				s.fail("n%d asks for a snapshot it does not have", n.id)
 			}

@@ -182,7 +182,9 @@ func TestHeartbeatReplyWaitsForItsTermAlone(t *testing.T) {
 		t.Fatalf("%+v", rd)
 	}
 	r.Persisted(rd.Append.Seq)
-	r.Step(Message{From: 2, To: 1, Term: 2, Body: AppendEntries{Entries: []Entry{{Index: 1, Term: 2}}}})
+	r.Step(Message{From: 2, To: 1, Term: 2, Body: AppendEntries{
+		Entries: []Entry{{Index: 1, Term: 2}},
+	}})
 	r.Step(beat)
 	rd = drainOne(t, r)
 	if len(rd.Send) != 1 || len(rd.Append.After) != 1 {
@@ -200,7 +202,8 @@ func TestBurstIsAcknowledgedOnce(t *testing.T) {
 	}
 	rd := drainOne(t, r)
 	want := AppendReply{Success: true, MatchIndex: 5}
-	if len(rd.Append.After) != 1 || rd.Append.After[0].Body != Body(want) || len(rd.Append.Entries) != 5 {
+	if len(rd.Append.After) != 1 || rd.Append.After[0].Body != Body(want) ||
+		len(rd.Append.Entries) != 5 {
 		t.Fatalf("%+v", rd.Append)
 	}
 }

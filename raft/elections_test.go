@@ -115,12 +115,49 @@ func TestLeaderWithoutMajorityGivesUp(t *testing.T) {
 	s := calm(t, 3, 5)
 	l := s.elected()
 	others := s.others(l)
-	for _, m := range others[1:] { // others[0] is the bridge
+	others[3].raft = nil           // so that a majority needs the bridge, others[0]
+	for _, m := range others[1:] { // whom alone the leader still reaches
 		s.cut[[2]NodeID{l.id, m.id}], s.cut[[2]NodeID{m.id, l.id}] = true, true
 	}
 	s.tickAll(200)
 	if l.raft.role.kind() == Leader || s.leader() == nil {
 		s.fail("no other leader:%s", s.describe())
+	}
+}
+
+// §5.4.1: the later term wins, then the longer log.
+func TestUpToDate(t *testing.T) {
+	r := New(Config{ID: 1}, Restored{
+		Hard: HardState{CurrentTerm: 5}, Entries: []Entry{{Index: 1, Term: 2}, {Index: 2, Term: 3}},
+	})
+	for p, want := range map[Position]bool{
+		{2, 3}: true, {3, 3}: true, {1, 4}: true, {1, 3}: false, {9, 2}: false, {0, 0}: false,
+	} {
+		if r.upToDate(p) != want {
+			t.Errorf("%v is up to date with %v: %v", p, r.log.last(), !want)
+		}
+	}
+}
+
+// Fig2/AE.1, RV.1, Fig13/1: whoever is behind is told the term; old replies are not answered.
+func TestOldTermsAreAnsweredWithTheNewer(t *testing.T) {
+	r := newFollower(7)
+	for _, body := range []Body{
+		AppendEntries{}, Heartbeat{Read: 3}, InstallSnapshot{}, RequestVote{}, RequestVote{PreVote: true},
+	} {
+		r.Step(Message{From: 2, To: 1, Term: 6, Body: body})
+		rd := drainOne(t, r)
+		if len(rd.Send) != 1 || rd.Send[0].Term != 7 || rd.Append.Seq != 0 {
+			t.Errorf("%s is answered by %+v", bodyString(body), rd)
+		}
+	}
+	for _, body := range []Body{
+		AppendReply{}, HeartbeatReply{}, VoteReply{}, SnapshotReply{}, TimeoutNow{},
+	} {
+		r.Step(Message{From: 2, To: 1, Term: 6, Body: body})
+		if rd, ok := r.Ready(); ok {
+			t.Errorf("%s is answered by %+v", bodyString(body), rd)
+		}
 	}
 }
 

@@ -6,10 +6,7 @@ import (
 )
 
 func TestRandomHistories(t *testing.T) {
-	histories, steps := 120, 10000
-	if testing.Short() {
-		histories = 15
-	}
+	histories, steps := sized(120), 10000
 	total := map[string]int{}
 	for _, n := range []int{1, 2, 3, 5} {
 		for seed := range uint64(histories) {
@@ -29,10 +26,7 @@ func TestRandomHistories(t *testing.T) {
 }
 
 func TestRandomReconfigurations(t *testing.T) {
-	histories, steps := 200, 10000
-	if testing.Short() {
-		histories = 15
-	}
+	histories, steps := sized(200), 10000
 	total := map[string]int{}
 	for seed := range uint64(histories) {
 		s := newSim(t, seed, 5, Members{Voters: firstIDs(3)})
@@ -53,4 +47,12 @@ func firstIDs(n int) []NodeID {
 		ids = append(ids, NodeID(i+1))
 	}
 	return ids
+}
+
+// sized cuts the number of histories when each is slow, or when time is short.
+func sized(histories int) int {
+	if deepChecks || testing.Short() {
+		return histories / 8
+	}
+	return histories
 }

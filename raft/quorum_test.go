@@ -92,7 +92,8 @@ func TestJointQuorumsOverlap(t *testing.T) {
 
 func TestNobodyIsNoQuorum(t *testing.T) {
 	var m Members
-	if m.quorum(func(NodeID) bool { return true }) || m.quorumIndex(func(NodeID) Index { return 9 }) != 0 {
+	if m.quorum(func(NodeID) bool { return true }) ||
+		m.quorumIndex(func(NodeID) Index { return 9 }) != 0 {
 		t.Error("an empty configuration decides")
 	}
 }

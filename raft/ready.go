@@ -29,8 +29,11 @@ type ReadGrant struct {
 	Index Index
 }
 
-// SnapshotSend asks the host to ship a snapshot of at least this index to a peer.
+// SnapshotSend asks the host to ship a snapshot of at least this index to a peer, and to say how
+// it went by Shipped: then the peer is told by an InstallSnapshot. The receiving host may also step
+// that message itself when the bytes stand on its disk; it comes from the leader, in Term.
 type SnapshotSend struct {
 	To      NodeID
+	Term    Term
 	AtLeast Index
 }

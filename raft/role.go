@@ -78,7 +78,7 @@ func (r *Raft) becomeFollower(term Term) *follower {
 		r.beginTerm(term)
 	}
 	f := &follower{timeout: r.drawElectionTimeout()}
-	r.role = f
+	r.role, r.ship = f, nil // a leader's wish ends with its office
 	return f
 }
 

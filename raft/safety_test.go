@@ -193,7 +193,8 @@ func TestReadsAreConfirmedByAMajority(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _ = r.Ready()
-	if got := reply(2, 8); len(got) != 2 || got[0] != (ReadGrant{7, 2}) || got[1] != (ReadGrant{8, 2}) {
+	got := reply(2, 8)
+	if len(got) != 2 || got[0] != (ReadGrant{7, 2}) || got[1] != (ReadGrant{8, 2}) {
 		t.Fatalf("the answer to a younger round confirms both: %v", got)
 	}
 	if got := reply(3, 8); got != nil {
@@ -270,7 +271,9 @@ func TestReconfigureRefusals(t *testing.T) {
 	rd, _ := r.Ready()
 	r.Persisted(rd.Append.Seq)
 	r.Step(ack(2, 2, 1))
-	for _, m := range []Members{{}, {Voters: []NodeID{2, 1}}, {Voters: firstIDs(2), Next: firstIDs(3)}} {
+	for _, m := range []Members{
+		{}, {Voters: []NodeID{2, 1}}, {Voters: firstIDs(2), Next: firstIDs(3)},
+	} {
 		if err := r.Reconfigure(m); err != ErrBadMembers {
 			t.Fatalf("%v: %v", m, err)
 		}
@@ -283,5 +286,44 @@ func TestReconfigureRefusals(t *testing.T) {
 	}
 	if m := r.members(); !m.Joint() || len(m.Next) != 4 {
 		t.Fatalf("in force: %v", m)
+	}
+}
+
+// §6: a configuration is in force as long as the log has it, and no longer.
+func TestConfigurationComesAndGoesWithTheLog(t *testing.T) {
+	r := newFollower(1)
+	joint := Members{Voters: firstIDs(3), Next: firstIDs(4)}
+	r.Step(Message{From: 2, To: 1, Term: 1, Body: AppendEntries{Entries: []Entry{
+		{Index: 1, Term: 1}, {2, 1, EntryConfig, EncodeMembers(nil, joint)}, {Index: 3, Term: 1},
+	}}})
+	if !r.members().Equal(joint) {
+		t.Fatalf("in force: %v", r.members())
+	}
+	r.Step(Message{From: 3, To: 1, Term: 2, Body: AppendEntries{
+		PrevLogIndex: 1, PrevLogTerm: 1, Entries: []Entry{{Index: 2, Term: 2}},
+	}})
+	if want := (Members{Voters: firstIDs(3)}); !r.members().Equal(want) {
+		t.Fatalf("in force: %v", r.members())
+	}
+}
+
+// thesis §4.2.2: a node that C-new leaves out stands until it knows C-new to be committed: here
+// it alone has C-new, and the only voter of C-new has not, so nobody else could win.
+func TestRemovedNodeStandsUntilItsRemovalIsCommitted(t *testing.T) {
+	s := calm(t, 1, 2)
+	joint := Members{Voters: firstIDs(2), Next: []NodeID{2}}
+	log := []Entry{
+		{1, 1, EntryConfig, EncodeMembers(nil, joint)},
+		{2, 1, EntryConfig, EncodeMembers(nil, Members{Voters: []NodeID{2}})},
+	}
+	for i, n := range s.nodes {
+		n.hard, n.entries = HardState{CurrentTerm: 1}, log[:2-i]
+		s.start(n)
+	}
+	if l := s.elected(); l.id != 2 {
+		s.tickAll(100)
+	}
+	if l := s.leader(); l == nil || l.id != 2 || l.raft.members().Joint() {
+		s.fail("the change is not complete:%s", s.describe())
 	}
 }

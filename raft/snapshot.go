@@ -28,7 +28,9 @@ func (r *Raft) shipTo(p *progress) {
 	p.becomeSnapshot()
 	p.shipping = true
 	r.rule(Compaction, NeedsSnapshot, p.id, Position{Index: p.nextIndex}, r.log.base)
-	r.ship = append(r.ship, SnapshotSend{To: p.id, AtLeast: r.log.base.Index})
+	r.ship = append(r.ship, SnapshotSend{
+		To: p.id, Term: r.currentTerm, AtLeast: r.log.base.Index,
+	})
 }
 
 // Shipped says how a snapshot fared that Ready.Ship asked for: with ok it is durable, whole, on

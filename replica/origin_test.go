@@ -77,7 +77,8 @@ func TestIdle(t *testing.T) {
 	w, l := quiet(t, defaults(5, 14))
 	index, proposals := l.core.Status().LastIndex, w.proposals()
 	w.run(120_000)
-	if now := l.core.Status(); now.LastIndex != index || now.Role != raft.Leader || w.proposals() != 1 {
+	now := l.core.Status()
+	if now.LastIndex != index || now.Role != raft.Leader || w.proposals() != 1 {
 		t.Errorf("index %d → %d, %d → %d proposals", index, now.LastIndex, proposals, w.proposals())
 	}
 	w.settle()

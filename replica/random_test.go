@@ -74,7 +74,7 @@ func stormFault(w *world) {
 // TestStorms runs short histories under loss, repetition, reordering, partitions, crashes, slow
 // disks and appliers, leader changes and snapshots, and judges every one of them.
 func TestStorms(t *testing.T) {
-	histories := 400
+	histories := 160
 	if testing.Short() {
 		histories = 50
 	}

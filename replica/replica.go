@@ -63,7 +63,8 @@ type route struct {
 	term   raft.Term
 }
 
-// New returns the replica of an engine and a state machine that stands at p.
+// New returns the replica of an engine and a state machine that stands at p: where the snapshot
+// that the engine was restored with left it, so that Effects.Apply goes on from there.
 func New(c Config, e Engine, p rsm.Point, now uint64) *Replica {
 	assert(c.ID != 0 && c.Boot != 0 && c.RetryMs != 0, "configuration")
 	assert(c.MaxEntryBytes > 0 && c.MaxInflightBytes > 0, "configuration of bounds")

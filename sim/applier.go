@@ -130,12 +130,17 @@ func (h *host) snapshotIfDue() {
 
 func (h *host) onSave() {
 	w, x := h.world, &h.saver
+	if w.now < h.stalled {
+		w.after(stallStep, evSave, h, 0, 0)
+		return
+	}
 	size, err := h.store.SaveSnapshot(x.meta, x.frozen)
 	if h.failed("save a snapshot", err) {
 		return
 	}
 	w.check.saved(h, &x.meta)
 	w.reach(markSnapshot)
+	w.moment(h)
 	w.trace.snapshot(h, "saved snapshot", &x.meta, size)
 	x.busy, x.lastBytes, x.frozen = false, size, nil
 	h.pile.saved = append(h.pile.saved, x.meta)

@@ -16,10 +16,12 @@ const (
 
 	committedOnQuorum = "Committed On Quorum" // as the disks have it, not as the leader believes
 	durableFirst      = "Durable First"       // nothing leaves before what it says is durable
-	durability        = "Durability"          // a new start finds all that was made durable
-	monotony          = "Monotony"            // term, vote, commit and applied never go back
-	oneVote           = "One Vote"            // in a term, over all boots of a node
-	equalState        = "Equal State"         // equal applied index, equal state hash
+	honestAcks        = "Honest Acknowledgement"
+	ownTerm           = "Own-Term Commit" // §5.4.2: a leader counts only entries of its own term
+	durability        = "Durability"      // a new start finds all that was made durable
+	monotony          = "Monotony"        // term, vote, commit and applied never go back
+	oneVote           = "One Vote"        // in a term, over all boots of a node
+	equalState        = "Equal State"     // equal applied index, equal state hash
 )
 
 // checker watches every node from outside: what it hands to its disk, to the network and to its
@@ -299,6 +301,10 @@ func (c *checker) observe(h *host) {
 	}
 	if !known || s.Commit > was.Commit {
 		c.commits(h, was.Commit)
+		if known && s.Role == raft.Leader && was.Role == raft.Leader &&
+			was.Hard.CurrentTerm == s.Hard.CurrentTerm {
+			c.counted(h)
+		}
 	}
 	if known && (was.Role != s.Role || was.Hard.CurrentTerm != s.Hard.CurrentTerm) {
 		w.trace.role(h, &s)
@@ -313,6 +319,7 @@ func (c *checker) elected(h *host) {
 	}
 	c.leaders[term] = now
 	w.reach(markElected)
+	w.moment(h)
 	if n := raft.Index(len(c.committed)); n > 0 {
 		// With Log Matching, the last one stands for all before it.
 		if t := c.committed[n-1].term; t < term && !h.record.handed.holds(n, t) {
@@ -348,6 +355,15 @@ func (c *checker) commits(h *host, from raft.Index) {
 	}
 	if grew {
 		c.onQuorum(commit)
+	}
+}
+
+// counted checks that a leader commits what went before it only along with its own (Figure 8).
+func (c *checker) counted(h *host) {
+	s := &h.seen.status
+	if term, ok := h.record.handed.term(s.Commit); ok && term != s.Hard.CurrentTerm {
+		c.world.fail(ownTerm, "n%d, leader of term %d, commits entry %d of term %d", h.id,
+			s.Hard.CurrentTerm, s.Commit, term)
 	}
 }
 
@@ -392,6 +408,9 @@ func (c *checker) leaves(h *host, m *raft.Message) {
 			c.voted(h, m.Term, m.To)
 		}
 	case raft.AppendReply:
+		if body.Success {
+			c.acknowledges(h, m.To, m.Term, body.MatchIndex)
+		}
 		if body.Success && m.Term == d.hard.CurrentTerm && body.MatchIndex > d.last() {
 			w.fail(durableFirst, "n%d acknowledges entry %d; its disk ends at %d", h.id,
 				body.MatchIndex, d.last())
@@ -408,6 +427,23 @@ func (c *checker) leaves(h *host, m *raft.Message) {
 	}
 }
 
+// acknowledges checks that a follower that says that its log is equal to the leader's up to match
+// does not promise more than the leader can have asked for.
+func (c *checker) acknowledges(h *host, to raft.NodeID, term raft.Term, match raft.Index) {
+	w := c.world
+	l := w.hosts[to-1]
+	s := &l.seen.status
+	mine, ok := h.record.handed.term(match)
+	if !ok || !l.up || !l.seen.valid || s.Role != raft.Leader || s.Hard.CurrentTerm != term ||
+		h.record.handed.hard.CurrentTerm != term {
+		return
+	}
+	if !l.record.handed.holds(match, mine) {
+		w.fail(honestAcks, "n%d acknowledges entry %d@%d to n%d, whose log of term %d does not "+
+			"hold it", h.id, match, mine, to, term)
+	}
+}
+
 // voted notes a vote that leaves its voter, which must be on its disk.
 func (c *checker) voted(h *host, term raft.Term, candidate raft.NodeID) {
 	w, d := c.world, h.record.durable.hard
@@ -420,6 +456,7 @@ func (c *checker) voted(h *host, term raft.Term, candidate raft.NodeID) {
 		w.fail(oneVote, "n%d votes for n%d and for n%d in term %d", h.id, was, candidate, term)
 	}
 	c.votes[b] = candidate
+	c.world.moment(h)
 }
 
 func (c *checker) writing(h *host, appends []raft.Append) {

@@ -108,8 +108,12 @@ func (c *clients) onTurn(i int, turn uint64) {
 		c.end(i)
 		return
 	}
-	x.tries++
 	h := c.world.hosts[c.random.below(len(c.world.hosts))]
+	if h.ill {
+		c.plan(i, ms)
+		return
+	}
+	x.tries++
 	if !h.up || h.replica == nil { // connection refused
 		c.plan(i, c.random.between(5*ms, 50*ms))
 		return

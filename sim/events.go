@@ -19,6 +19,7 @@ const (
 	evRestart             // a crashed node starts again
 	evResume              // a paused node goes on
 	evFault               // the next fault of a class
+	evStrike              // a fault hits a certain node
 	evMend                // a partition ends
 	evClient              // a client thinks of something to do
 	evTimeout             // a client gives up waiting

@@ -21,14 +21,40 @@ func (w *world) onFault(f fault) {
 	}
 	w.planFault(f)
 	h := w.hosts[w.random.below(len(w.hosts))]
-	if w.random.below(3) == 0 { // the leader is where it hurts
-		for _, l := range w.hosts {
-			if l.up && l.seen.valid && l.seen.status.Role == raft.Leader {
-				h = l
-			}
+	if l := w.leader(); l != nil && w.random.below(3) == 0 { // where it hurts
+		h = l
+	}
+	w.strike(f, h)
+}
+
+// leader is the node that leads in the highest term; nil if none does.
+func (w *world) leader() (l *host) {
+	for _, h := range w.hosts {
+		if h.up && h.seen.valid && h.seen.status.Role == raft.Leader &&
+			(l == nil || h.seen.status.Hard.CurrentTerm > l.seen.status.Hard.CurrentTerm) {
+			l = h
 		}
 	}
-	if f != faultBlackout && f != faultPartition && f != faultClog && !h.up {
+	return l
+}
+
+// moment may let a node fail right after something that others will rely on: an election, a
+// vote, a write, an answer, a snapshot. Faults by the clock rarely come in time to show what is
+// wrong there.
+func (w *world) moment(h *host) {
+	if w.healing || !w.random.chance(w.plan.moment) {
+		return
+	}
+	f := pick(&w.random, faultKill, faultPower, faultPause, faultIsolate)
+	w.always(w.random.spread(w.plan.delayMin), evStrike, h.index, uint64(f), 0)
+}
+
+// strike lets a fault hit a node, or begin there.
+func (w *world) strike(f fault, h *host) {
+	if w.healing {
+		return
+	}
+	if !h.up && f != faultBlackout && f != faultPartition && f != faultIsolate && f != faultClog {
 		return
 	}
 	w.faults[f]++
@@ -56,6 +82,10 @@ func (w *world) onFault(f fault) {
 		w.partition()
 		w.trace.partition()
 		w.always(w.random.spread(4*second), evMend, 0, 0, 0)
+	case faultIsolate:
+		w.isolate(h)
+		w.trace.partition()
+		w.always(w.random.spread(2*second), evMend, 0, 0, 0)
 	case faultClog:
 		w.clog(h)
 	case faultReset:
@@ -72,6 +102,9 @@ func (w *world) pause(h *host) {
 	}
 	h.paused, h.halted = true, w.now
 	w.trace.line(h, "paused")
+	if w.healing {
+		return // until all is well
+	}
 	w.always(w.random.spread(second), evResume, h.index, uint64(h.boot), 0)
 }
 
@@ -123,25 +156,4 @@ func (h *host) onDiskOp(op disk.Op) error {
 	w.trace.diskOp(h, op, "power lost")
 	w.reach(markDiskOp)
 	return disk.ErrCrashed
-}
-
-// onHeal ends the safety phase: from here on nothing goes wrong, and the cluster must recover.
-func (w *world) onHeal() {
-	w.healing, w.healed = true, w.now
-	w.trace.line(nil, "healed")
-	w.net.mend()
-	w.net.unclog()
-	for _, h := range w.hosts {
-		h.syncFails, h.stalled = false, 0
-		if w.plan.every[faultDiskOp] > 0 {
-			h.crashAt = 0
-		}
-		if h.paused {
-			w.onResume(h, h.boot)
-		}
-		if !h.up {
-			w.onRestart(h, h.boot)
-		}
-	}
-	w.always(checkEvery, evCheck, 0, 0, 0)
 }

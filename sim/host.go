@@ -32,6 +32,7 @@ type host struct {
 	missed  []event // while paused
 	started int64   // when its monotonic clock began
 	halted  int64   // when it last crashed, was paused or went on: no deadline binds it across
+	ill     bool    // it stays as it is until all is well
 	stalled int64   // its disk finishes nothing before
 
 	identity  storage.Identity
@@ -217,7 +218,7 @@ func (h *host) crash(how ending) {
 }
 
 func (w *world) onRestart(h *host, boot uint32) {
-	if h.up || h.boot != boot {
+	if h.up || h.boot != boot || h.ill {
 		return
 	}
 	if h.boot > 0 && !w.healing && w.plan.every[faultDiskOp] > 0 && w.random.below(4) == 0 {
@@ -227,7 +228,7 @@ func (w *world) onRestart(h *host, boot uint32) {
 }
 
 func (w *world) onResume(h *host, boot uint32) {
-	if h.boot != boot || !h.paused {
+	if h.boot != boot || !h.paused || h.ill {
 		return
 	}
 	h.paused = false

@@ -14,6 +14,7 @@ const (
 
 // Bounds of the liveness phase, in µs after the fault-free time began.
 const (
+	coreWithin     = 60 * second // a core of a majority gets operations through
 	convergeWithin = 20 * second // one leader, all caught up
 	settleWithin   = 30 * second // every operation under way has its outcome
 	probeWithin    = 5 * second
@@ -24,11 +25,92 @@ const (
 type phase uint8
 
 const (
-	phaseWork   phase = iota // clients go on until enough is acknowledged
+	phaseCore   phase = iota // a majority is well and must do its work, whatever the others do
+	phaseWork                // clients go on until enough is acknowledged
 	phaseQuiet               // nothing new begins; what is under way ends
 	phaseProbe               // each node takes a fresh write and serves a fresh read
 	phaseSettle              // all have applied that
 )
+
+// onHeal ends the safety phase. From here on nothing goes wrong that did not before: first only
+// for a majority of the nodes, with perfect links between them, which must get work done whatever
+// the others do; then for all.
+func (w *world) onHeal() {
+	w.healing, w.healed = true, w.now
+	w.trace.line(nil, "no more faults")
+	w.net.mend()
+	w.net.unclog()
+	w.chooseCore()
+	for _, h := range w.hosts {
+		if !h.ill {
+			w.cure(h)
+		}
+	}
+	w.coreGoal = w.clients.acked + 10
+	w.enter(phaseCore)
+	w.always(checkEvery, evCheck, 0, 0, 0)
+}
+
+// chooseCore leaves a minority ill, the leader with preference: down, standing still, with a disk
+// that hangs, or behind links that carry nothing, one way or both.
+func (w *world) chooseCore() {
+	r := &w.random
+	ill := r.below((len(w.hosts)-1)/2 + 1)
+	for n := 0; n < ill; {
+		h := w.hosts[r.below(len(w.hosts))]
+		if l := w.leader(); n == 0 && l != nil && r.below(2) == 0 {
+			h = l
+		}
+		if h.ill {
+			continue
+		}
+		n++
+		switch r.below(4) {
+		case 0:
+			if h.up {
+				h.crash(lifePower)
+			}
+		case 1:
+			if h.up {
+				w.pause(h)
+			}
+		case 2:
+			h.stalled = 1 << 62
+		}
+		for i := range w.hosts {
+			if i != h.index {
+				w.net.cut[h.index][i] = r.below(2) == 0
+				w.net.cut[i][h.index] = r.below(2) == 0
+			}
+		}
+		h.ill = true
+		w.trace.line(h, "stays ill")
+	}
+	w.trace.partition()
+}
+
+// recover makes all nodes and links well.
+func (w *world) recover() {
+	w.trace.line(nil, "all is well")
+	w.net.mend()
+	for _, h := range w.hosts {
+		h.ill = false
+		w.cure(h)
+	}
+}
+
+func (w *world) cure(h *host) {
+	h.syncFails, h.stalled = false, 0
+	if w.plan.every[faultDiskOp] > 0 {
+		h.crashAt = 0
+	}
+	if h.paused {
+		w.onResume(h, h.boot)
+	}
+	if !h.up {
+		w.onRestart(h, h.boot)
+	}
+}
 
 // onCheck moves on through the phases once each has what it wants, and fails when it takes too
 // long.
@@ -36,11 +118,14 @@ func (w *world) onCheck() {
 	c := &w.clients
 	missing := int64(max(0, w.options.MinOps-c.acked))
 	switch w.phase {
-	case phaseWork:
-		if w.phaseSince == 0 {
-			w.phaseSince = w.now
+	case phaseCore:
+		w.within(coreWithin, "a majority that nothing disturbs gets nothing done")
+		if c.acked >= w.coreGoal {
+			w.recover()
 			w.missing = missing
+			w.enter(phaseWork)
 		}
+	case phaseWork:
 		w.within(convergeWithin+w.missing*perOperation, "%d of %d operations acknowledged",
 			c.acked, w.options.MinOps)
 		if missing == 0 && w.now-w.healed > 500*ms {

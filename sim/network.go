@@ -130,6 +130,17 @@ func (w *world) partition() {
 	}
 }
 
+// isolate cuts one node off, from all it hears, all it says, or both.
+func (w *world) isolate(h *host) {
+	way := w.net.random.below(4)
+	for i := range w.hosts {
+		if i != h.index {
+			w.net.cut[h.index][i] = way != 1
+			w.net.cut[i][h.index] = way != 2
+		}
+	}
+}
+
 func (n *network) mend() { n.cut = [nodesMax][nodesMax]bool{} }
 
 func (n *network) unclog() { n.clogged = [nodesMax][nodesMax]int64{} }

@@ -105,6 +105,7 @@ func (c *clients) onAnswer(h *host, ticket replica.Ticket, result *rsm.Result) {
 	if current {
 		if result.Outcome == rsm.Applied {
 			op.result = *result
+			w.moment(h)
 			c.floor = max(c.floor, result.Index)
 		}
 		c.settle(op.client, result.Outcome)

@@ -25,6 +25,7 @@ const (
 	faultSyncError              // an fdatasync fails, and its node stops
 	faultPause                  // a process stands still, and does not know it
 	faultPartition              // some links carry nothing, in one direction or both
+	faultIsolate                // one node is cut off
 	faultClog                   // a link holds everything back, then delivers it at once
 	faultReset                  // a connection breaks
 	faultStall                  // a disk takes seconds
@@ -32,7 +33,7 @@ const (
 )
 
 var faultNames = [faultCount]string{"kill", "power", "blackout", "diskop", "syncerror", "pause",
-	"partition", "clog", "reset", "stall"}
+	"partition", "isolate", "clog", "reset", "stall"}
 
 // plan is what a seed draws before its world begins: how large the cluster is, what goes wrong
 // in it and how often, and how tiny the limits are that code meets rarely in production. A
@@ -52,8 +53,9 @@ type plan struct {
 	saveMean   int64 // one snapshot
 	serverMean int64 // between crash and restart
 
-	every [faultCount]int64 // mean time between two faults of a class; 0: never
-	skew  [nodesMax]int64   // a node's clock runs at so many thousandths of the true rate
+	every  [faultCount]int64 // mean time between two faults of a class; 0: never
+	moment int               // chance that a fault hits a node at a moment that matters to it
+	skew   [nodesMax]int64   // a node's clock runs at so many thousandths of the true rate
 
 	raft         raft.Config // but ID, Seed and Trace
 	settings     rsm.Settings
@@ -93,13 +95,19 @@ func draw(r *random, nodes int) plan {
 	p.saveMean = pick(r, 1*ms, 20*ms, 500*ms)
 	p.serverMean = pick(r, 50*ms, 1*second, 4*second)
 
-	calm := r.below(16) == 0
+	calm, storm := r.below(16) == 0, r.below(6) == 0
 	for f := range p.every {
 		on := r.below(2) == 0
 		mean := pick(r, 1500*ms, 4*second, 12*second)
+		if storm {
+			mean /= 5
+		}
 		if on && !calm {
 			p.every[f] = mean
 		}
+	}
+	if !calm {
+		p.moment = pick(r, 0, 0, 3_000, 30_000)
 	}
 	for i := range p.skew {
 		p.skew[i] = 1000
@@ -113,7 +121,7 @@ func draw(r *random, nodes int) plan {
 	p.raft = raft.Config{
 		HeartbeatTicks: 5,
 		ElectionTicks:  30,
-		DiskTicks:      pick(r, 0, 100, 200),
+		DiskTicks:      pick(r, 50, 100, 200),
 		MaxAppendBytes: pick(r, 1, 200, 4<<10, 1<<20),
 		MaxInflight:    pick(r, 1, 2, 8, 64),
 		TrailingBytes:  pick(r, 0, 500, 8<<10, 1<<20),

@@ -28,6 +28,7 @@ type world struct {
 	script     func() // a test's own doing
 	phase      phase
 	phaseSince int64
+	coreGoal   int   // acknowledged operations that a core of a majority must get to
 	missing    int64 // acknowledged operations, when the last fault was over
 	probes     int   // the first probe among the operations
 	steps      uint64
@@ -142,9 +143,13 @@ func (w *world) handle(e *event) {
 		w.onResume(h, uint32(e.a))
 	case evFault:
 		w.onFault(fault(e.a))
+	case evStrike:
+		w.strike(fault(e.a), h)
 	case evMend:
-		w.net.mend()
-		w.trace.line(nil, "network mended")
+		if !w.healing {
+			w.net.mend()
+			w.trace.line(nil, "network mended")
+		}
 	case evClient:
 		w.clients.onTurn(int(e.a), e.b)
 	case evTimeout:

@@ -31,9 +31,11 @@ func (h *host) startWrite() {
 		return
 	}
 	h.writer.busy = true
-	delay := w.random.spread(w.writeMean())
-	w.after(max(delay, h.stalled-w.now), evWrite, h, 0, 0)
+	w.after(w.random.spread(w.writeMean()), evWrite, h, 0, 0)
 }
+
+// stallStep is how often a write looks whether its disk goes on.
+const stallStep = 20 * ms
 
 func (w *world) writeMean() int64 {
 	if w.healing {
@@ -44,6 +46,10 @@ func (w *world) writeMean() int64 {
 
 func (h *host) onWrite() {
 	w, x := h.world, &h.writer
+	if w.now < h.stalled {
+		w.after(stallStep, evWrite, h, 0, 0)
+		return
+	}
 	x.writing, x.queue = x.queue, x.writing[:0]
 	if len(x.writing) > 0 {
 		w.check.writing(h, x.writing)
@@ -88,6 +94,7 @@ func (h *host) onWrote() {
 			h.queueRestore(*a.Snapshot)
 		}
 	}
+	h.world.moment(h)
 	h.pile.persisted = x.writing[len(x.writing)-1].Seq
 	clear(x.writing)
 	x.writing = x.writing[:0]
@@ -96,5 +103,8 @@ func (h *host) onWrote() {
 
 // onPrepare makes a spare segment, between two writes as a goroutine of its own would.
 func (h *host) onPrepare() {
+	if h.world.now < h.stalled {
+		return
+	}
 	h.failed("prepare a segment", h.store.Prepare())
 }

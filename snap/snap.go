@@ -1,6 +1,6 @@
-// Package snap keeps snapshots in files (§7): a temporary file is written, made durable and renamed,
-// so that a snapshot is whole or not there. The content is the host's; it is framed in chunks that
-// are checked as they are read.
+// Package snap keeps snapshots in files (§7): a temporary file is written, made durable and
+// renamed, so that a snapshot is whole or not there. The content is the host's; it is framed in
+// chunks that are checked as they are read.
 package snap
 
 import (
@@ -56,14 +56,15 @@ func parseName(name string) (Info, bool) {
 func IsFile(name string) bool { return strings.HasPrefix(name, namePrefix) }
 
 // Save writes a snapshot and makes it durable. It replaces one of the same index and term. Two
-// Saves of the same index and term must not run at once.
+// Saves of the same index and term must not run at once. A full disk is a *disk.FullError: nothing
+// counts on a snapshot that wasn't saved.
 func Save(dir disk.Dir, meta raft.SnapshotMeta, content io.WriterTo) (Info, error) {
 	info := Info{Index: meta.LastIncludedIndex, Term: meta.LastIncludedTerm}
 	info.Name = fileName(info.Index, info.Term)
 	temp := info.Name + tempSuffix
 	file, err := dir.Create(temp)
 	if err != nil {
-		return Info{}, fmt.Errorf("save snapshot: %w", err)
+		return Info{}, fmt.Errorf("save snapshot: %w", disk.Full(err))
 	}
 	info.Bytes, err = write(file, meta, content)
 	if closeErr := file.Close(); err == nil {
@@ -72,7 +73,7 @@ func Save(dir disk.Dir, meta raft.SnapshotMeta, content io.WriterTo) (Info, erro
 	if err != nil {
 		// Best effort: what stays is removed at the next start.
 		_ = dir.Remove(temp)
-		return Info{}, fmt.Errorf("save snapshot %s: %w", info.Name, err)
+		return Info{}, fmt.Errorf("save snapshot %s: %w", info.Name, disk.Full(err))
 	}
 	// The bytes are durable before the name is, and the name before anyone counts on it.
 	if err := dir.Rename(temp, info.Name); err != nil {

@@ -154,7 +154,7 @@ func SaveIdentity(dir disk.Dir, id Identity) error {
 }
 
 // LoadIdentity reads a directory's identity and changes nothing. The error is fs.ErrNotExist if it
-// has none, and a *wal.DamageError if it can't be trusted.
+// has none, and a *disk.DamageError if it can't be trusted.
 func LoadIdentity(dir disk.Dir) (Identity, error) {
 	file, err := dir.OpenRead(identityName)
 	if err != nil {

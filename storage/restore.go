@@ -12,8 +12,8 @@ import (
 	"drystone/wal"
 )
 
-// restore joins a log with the newest snapshot that it stands on, and removes the newer ones: those
-// are damaged, or were received and not decided about before the crash.
+// restore joins a log with the newest snapshot that it stands on. Newer ones that are damaged it
+// removes; newer ones that are whole were received and not decided about before the crash.
 func (s *Store) restore(found wal.Recovered, initial raft.Members) (Restored, error) {
 	var said []string
 	if found.Torn != nil {
@@ -56,31 +56,35 @@ func (s *Store) restore(found wal.Recovered, initial raft.Members) (Restored, er
 	}
 	out.Raft.Snapshot = meta
 	out.Torn = strings.Join(said, "; ")
-	var newer []snap.Info
+	// What is whole stays: its sender was told that it is durable, and may yet ask for it to be
+	// installed.
+	var whole, damaged []snap.Info
 	for _, p := range passed {
-		newer = append(newer, p.info)
+		if p.damage == nil {
+			whole = append(whole, p.info)
+		} else {
+			damaged = append(damaged, p.info)
+		}
 	}
-	s.snaps = s.snaps[len(newer):]
-	return out, s.remove(newer)
+	s.snaps = append(whole, s.snaps[len(passed):]...)
+	return out, s.remove(damaged)
 }
 
 // passedOver is a snapshot that a start doesn't use.
 type passedOver struct {
 	info   snap.Info
-	damage error // nil: it is whole, but the log doesn't stand on it
+	damage error // nil: it is whole, but the log doesn't stand on it (yet)
 }
 
 // choose sets base to the newest snapshot that checks out and that the log stands on.
 func (s *Store) choose() (raft.SnapshotMeta, []passedOver, error) {
 	var passed []passedOver
 	for _, info := range s.snaps {
-		if !s.covers(info) {
-			passed = append(passed, passedOver{info: info})
-			continue
-		}
 		meta, err := verify(s.dir, info)
 		var damage *disk.DamageError
 		switch {
+		case err == nil && !s.covers(info):
+			passed = append(passed, passedOver{info: info})
 		case err == nil:
 			s.base = info
 			return meta, passed, nil

@@ -42,7 +42,7 @@ type Store struct {
 // ErrNoSnapshot says that there is no snapshot yet.
 var ErrNoSnapshot = fmt.Errorf("no snapshot: %w", fs.ErrNotExist)
 
-// Open restores what the directory holds. Errors: *wal.DamageError, *wal.ForeignError, the disk's.
+// Open restores what the directory holds. Errors: *disk.DamageError, *ForeignError, the disk's.
 func Open(dir disk.Dir, id Identity, o Options) (*Store, Restored, error) {
 	options := wal.Options{SegmentBytes: o.SegmentBytes, Node: id.Node, Salt: o.Salt}
 	if id.Cluster != "" {
@@ -58,6 +58,10 @@ func Open(dir disk.Dir, id Identity, o Options) (*Store, Restored, error) {
 		return nil, Restored{}, err
 	}
 	log, found, err := wal.Open(dir, options)
+	var foreign *wal.ForeignError
+	if errors.As(err, &foreign) {
+		err = &ForeignError{"holds another's log: " + foreign.Error()}
+	}
 	if err != nil {
 		return nil, Restored{}, err
 	}
@@ -71,7 +75,10 @@ func Open(dir disk.Dir, id Identity, o Options) (*Store, Restored, error) {
 }
 
 // Write makes appends durable, all with one sync. A snapshot that one of them names is durable
-// already: the log never points at nothing. Errors as of wal.Log.Append.
+// already: the log never points at nothing.
+//
+// A *disk.FullError leaves the store as it was: the same Write may be tried again. Any other error
+// is final, and every later Write returns it.
 func (s *Store) Write(appends []raft.Append) error {
 	for i := range appends {
 		if m := appends[i].Snapshot; m != nil {
@@ -111,7 +118,7 @@ func (s *Store) Prepare() error { return s.log.Prepare() }
 
 // SaveSnapshot makes a snapshot durable, the node's own or a received one, and returns the bytes it
 // takes. Until the log stands on it, because it holds the entry at its index or an Append names the
-// snapshot, nothing counts on it, and a restart forgets it.
+// snapshot, nothing counts on it, and a restart restores nothing from it.
 func (s *Store) SaveSnapshot(meta raft.SnapshotMeta, content io.WriterTo) (int64, error) {
 	assert(meta.LastIncludedIndex > 0, "storage: a snapshot includes an entry")
 	info, err := snap.Save(s.dir, meta, content)

@@ -114,8 +114,9 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// TestUndecided: a received snapshot that no Append names yet is forgotten by a restart; its term
-// may be above the hard state's, and the log may disagree with it.
+// TestUndecided: a received snapshot that no Append names yet survives a restart, because its
+// sender was told that it is durable, but nothing is restored from it unless the log agrees with
+// it; its term may be above the hard state's.
 func TestUndecided(t *testing.T) {
 	for _, meta := range []raft.SnapshotMeta{metaOf(20, 9), metaOf(5, 2), metaOf(2, 1)} {
 		m := disk.NewMem(1)
@@ -132,7 +133,7 @@ func TestUndecided(t *testing.T) {
 		must(t, checkContent(r))
 		list, err := snap.List(m.Dir())
 		must(t, err)
-		if (r.Raft.Snapshot.LastIncludedIndex > 0) != agrees || (len(list) > 0) != agrees {
+		if (r.Raft.Snapshot.LastIncludedIndex > 0) != agrees || len(list) != 1 {
 			t.Errorf("%v: restored %v, %d files", meta, r.Raft.Snapshot, len(list))
 		}
 		// It comes again, and this time the engine takes it.
@@ -266,6 +267,17 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+func TestForeignLog(t *testing.T) {
+	m := disk.NewMem(1)
+	s, _ := open(t, m, 1)
+	must(t, s.Write(appendOf(1, 1, 1)))
+	must(t, s.Close())
+	var foreign *ForeignError
+	if _, _, err := Open(m.Dir(), Identity{Node: 2}, Options{}); !errors.As(err, &foreign) {
+		t.Error(err)
+	}
+}
+
 // TestSnapshotOutlivesItsLog: an older snapshot that could not be removed is no way back once the
 // log behind it is gone.
 func TestSnapshotOutlivesItsLog(t *testing.T) {
@@ -287,9 +299,10 @@ func TestSnapshotOutlivesItsLog(t *testing.T) {
 	}
 	m.SetHook(nil)
 	m.Kill()
-	must(t, m.Flip(snap.FileName(metaOf(200, 1)), 85, 1))
+	name := snap.FileName(metaOf(200, 1))
+	must(t, m.Flip(name, 85, 1))
 	var damage *disk.DamageError
-	if _, _, err := tryOpen(m, 2); !errors.As(err, &damage) || damage.File != snap.FileName(metaOf(200, 1)) {
+	if _, _, err := tryOpen(m, 2); !errors.As(err, &damage) || damage.File != name {
 		t.Error(err)
 	}
 }
@@ -312,7 +325,8 @@ func (l *life) run(n int) error {
 	if err != nil {
 		return err
 	}
-	s, r, err := Open(l.mem.Dir(), id, Options{SegmentBytes: 2048, InitialMembers: members, Salt: l.salt})
+	o := Options{SegmentBytes: 2048, InitialMembers: members, Salt: l.salt}
+	s, r, err := Open(l.mem.Dir(), id, o)
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,11 @@
 package wal
 
 import (
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"slices"
-	"syscall"
 
+	"drystone/disk"
 	"drystone/raft"
 )
 
@@ -16,7 +15,7 @@ const bufBytesKept = 4 << 20
 // Append writes all of appends as one group, with one write and one sync. When it returns nil they
 // are durable, in order and all together; after a crash either all of them are there or none.
 //
-// An error that IsFull leaves the log as it was: the same Append may be tried again.
+// A *disk.FullError leaves the log as it was: the same Append may be tried again.
 // After any other error every later call returns it, for what the disk holds is not known.
 func (l *Log) Append(appends []raft.Append) error {
 	l.mu.Lock()
@@ -43,34 +42,15 @@ func (l *Log) Append(appends []raft.Append) error {
 		}
 		l.onEntries(a.Entries)
 	}
-	assert(l.tail.last == next.last && l.tail.hard == next.hard, "wal: what was written was not applied")
+	assert(l.tail.last == next.last && l.tail.hard == next.hard, "wal: written, and not applied")
 	return nil
 }
 
 // fail makes an error sticky, unless it only says that the disk is full.
 func (l *Log) fail(doing string, err error) error {
 	err = fmt.Errorf("%s: %w", doing, err)
-	if !IsFull(err) {
+	if !disk.IsFull(err) {
 		l.err = err
-	}
-	return err
-}
-
-// fullError is a full disk met before anything depended on the write. A sync that finds the disk
-// full is not one: it may have lost what was written.
-type fullError struct{ error }
-
-func (e *fullError) Unwrap() error { return e.error }
-
-// IsFull says that an error is a full disk that did no harm: the same call may be tried again.
-func IsFull(err error) bool {
-	var full *fullError
-	return errors.As(err, &full)
-}
-
-func full(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return &fullError{err}
 	}
 	return err
 }
@@ -140,7 +120,7 @@ func (l *Log) write(buf []byte) error {
 		if rolled {
 			l.abandon(current.name, file)
 		}
-		return full(err)
+		return disk.Full(err)
 	}
 	if err := file.Datasync(); err != nil {
 		if rolled {

@@ -147,7 +147,7 @@ func (w *world) survive() error {
 
 func TestCrashAtEveryOperation(t *testing.T) {
 	const steps = 40
-	seeds := uint64(6)
+	seeds := uint64(5)
 	if testing.Short() {
 		seeds = 2
 	}
@@ -190,7 +190,7 @@ func TestCrashLoop(t *testing.T) {
 
 // TestModel lets the log live long lives, so that segments are recycled many times.
 func TestModel(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(10) {
 		w := newWorld(2000 + seed)
 		for range 5 {
 			if err := w.run(200); err != nil {

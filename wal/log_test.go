@@ -203,7 +203,7 @@ func TestFullDisk(t *testing.T) {
 		})
 		for range 60 {
 			full = w.script.IntN(3) == 0
-			if err := w.step(l); err != nil && (!IsFull(err) || !errors.Is(err, syscall.ENOSPC)) {
+			if err := w.step(l); err != nil && (!disk.IsFull(err) || !errors.Is(err, syscall.ENOSPC)) {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
 			w.attempted = w.acked
@@ -243,7 +243,7 @@ func TestFailedSync(t *testing.T) {
 	}
 	mem.SetHook(nil)
 	for range 2 {
-		if err := l.Append(entries(2, 2, 1, "lost")); !errors.Is(err, syscall.EIO) || IsFull(err) {
+		if err := l.Append(entries(2, 2, 1, "lost")); !errors.Is(err, syscall.EIO) || disk.IsFull(err) {
 			t.Fatalf("after a failed sync: %v", err)
 		}
 	}

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// A segment's name carries what must not rot: its generation, which orders the segments and is never
-// used twice, and the salt of its checksums. The directory entry is durable before the first byte.
+// A segment's name carries what must not rot: its generation, which orders the segments and is
+// never used twice, and the salt of its checksums. The directory entry is durable before the first
+// byte.
 const (
 	segmentPrefix = "wal-"
 	spareName     = "spare"

@@ -38,13 +38,13 @@ func (l *Log) roll(need int64) (*segment, disk.File, error) {
 		s.size, s.limit = small, small
 		file, err := createZeroed(l.dir, s.name, small)
 		if err != nil {
-			return nil, nil, full(err)
+			return nil, nil, disk.Full(err)
 		}
 		return l.named(s, file)
 	case l.spare && need <= l.options.SegmentBytes:
 		s.size, s.limit = l.options.SegmentBytes, l.options.SegmentBytes
 		if err := l.dir.Rename(spareName, s.name); err != nil {
-			return nil, nil, full(err)
+			return nil, nil, disk.Full(err)
 		}
 		l.spare = false
 		file, err := l.dir.Open(s.name)
@@ -56,7 +56,7 @@ func (l *Log) roll(need int64) (*segment, disk.File, error) {
 		s.limit = max(need, l.options.SegmentBytes)
 		file, err := l.dir.Create(s.name)
 		if err != nil {
-			return nil, nil, full(err)
+			return nil, nil, disk.Full(err)
 		}
 		return l.named(s, file)
 	}
@@ -111,8 +111,9 @@ func createZeroed(dir disk.Dir, name string, size int64) (disk.File, error) {
 }
 
 // Prepare makes one spare segment if none is ready, so that the next rotation costs nothing, and
-// gives space back that earlier lives left. It may take long, and runs beside Append. After an error that IsFull the log goes on without a spare;
-// after any other the disk is not to be trusted, and the caller should stop.
+// gives space back that earlier lives left. It may take long, and runs beside Append. After a
+// *disk.FullError the log goes on without a spare; after any other error the disk is not to be
+// trusted, and the caller should stop.
 func (l *Log) Prepare() error {
 	l.mu.Lock()
 	err := l.err
@@ -132,7 +133,7 @@ func (l *Log) Prepare() error {
 	defer l.mu.Unlock()
 	l.preparing = false
 	if err != nil {
-		return fmt.Errorf("prepare segment: %w", full(err))
+		return fmt.Errorf("prepare segment: %w", disk.Full(err))
 	}
 	if l.spare {
 		err = l.dir.Remove(spareTemp) // Release was faster

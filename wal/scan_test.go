@@ -66,5 +66,7 @@ func TestTerms(t *testing.T) {
 		t.Errorf("%d runs", len(log))
 	}
 	log.push(9, 8)
-	check("cut before its beginning", map[raft.Index]raft.Term{9: 8, 10: 8, 11: 8, 12: 8, 13: 8, 14: 8})
+	log.push(10, 9)
+	check("cut before its beginning",
+		map[raft.Index]raft.Term{9: 8, 10: 9, 11: 9, 12: 9, 13: 9, 14: 9})
 }

@@ -85,7 +85,7 @@ Exit status: 0 applied or read; 1 refused or failed, nothing was done, safe to r
 	group("run", newDevCommand(g), newServeCommand())
 	group("use", newPushCommand(g), newPopCommand(g), newTopCommand(g), newSizeCommand(g),
 		newStackCommand(g))
-	group("look", newStatusCommand(g), newInspectCommand(g), newExplainCommand(g), newSimCommand(g))
+	group("look", newStatusCommand(g), newInspectCommand(g), newExplainCommand(g), newSimCommand())
 	root.AddCommand(newVersionCommand(g))
 	return root
 }

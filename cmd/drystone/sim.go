@@ -1,28 +1,13 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"io"
-	"math/rand/v2"
-	"os"
-	"os/signal"
-	"slices"
-	"strings"
-	"syscall"
-	"time"
-
 	"github.com/spf13/cobra"
 
 	"drystone/sim"
 )
 
-func newSimCommand(g *globals) *cobra.Command {
-	var (
-		o             sim.Options
-		runs, workers int
-		trace         bool
-	)
+func newSimCommand() *cobra.Command {
+	var run sim.Command
 	c := &cobra.Command{
 		Use:   "sim",
 		Short: "Run simulated clusters whose disks, networks and clocks fail",
@@ -31,120 +16,32 @@ disks, networks and clocks that fail in every way they know. A seed decides all 
 run that breaks a property can be repeated exactly.
 
 Exit status 1 says that a property broke; the command that repeats the run is printed.`,
-		Example: `  drystone sim                       ten runs with seeds that nobody has seen
-  drystone sim --seed 1 --runs 1000
-  drystone sim --seed 7 --trace      one run, with a line for every event`,
+		Example: `  drystone sim --seeds 1000          a thousand clusters, from seed 1 on
+  drystone sim --seed 7 --trace      one cluster, with a line for every event`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			given := c.Flags().Changed
-			if !given("seed") {
-				o.Seed = rand.Uint64N(1 << 48)
+			if c.Flags().Changed("seeds") && run.Runs < 1 {
+				return misused("--seeds %d: at least 1", run.Runs)
 			}
-			if !given("runs") && (given("seed") || trace) {
-				runs = 1
+			ok, err := run.Run(c.OutOrStdout())
+			if err != nil {
+				return misused("%v", err)
 			}
-			switch {
-			case o.Nodes < 0 || o.Nodes > 7:
-				return misused("--nodes %d: 1 to 7, or 0 to let the seed decide", o.Nodes)
-			case runs < 1:
-				return misused("--runs %d: at least 1", runs)
-			case o.Duration < 0 || o.MinOps < 0 || workers < 0:
-				return misused("--duration, --ops and --workers are not negative")
-			case trace && runs > 1:
-				return misused("--trace shows one run; leave --runs out")
+			if !ok {
+				return failed("a property broke, as told above with the command that repeats it")
 			}
-			if trace {
-				return traceRun(c, o)
-			}
-			return manyRuns(c, g, o, runs, workers)
+			return nil
 		},
 	}
 	f := c.Flags()
-	f.Uint64Var(&o.Seed, "seed", 0, "first seed (default a new one each time)")
-	f.IntVar(&runs, "runs", 10, "so many seeds, one after the other; 1 if --seed is given")
-	f.IntVar(&o.Nodes, "nodes", 0, "size of the cluster (default the seed decides)")
-	f.DurationVar(&o.Duration, "duration", time.Minute, "simulated time with faults")
-	f.IntVar(&o.MinOps, "ops", 1000, "operations acknowledged in a run, at least")
-	f.IntVar(&workers, "workers", 0, "runs at a time (default one for each processor)")
-	f.BoolVar(&trace, "trace", false, "a line for every event, on standard output")
+	f.Uint64Var(&run.Seed, "seed", 1, "the first seed")
+	f.IntVar(&run.Runs, "seeds", 1, "so many seeds, one after the other")
+	f.DurationVar(&run.For, "for", 0, "seeds until so much real time has passed (default --seeds)")
+	f.IntVar(&run.Nodes, "nodes", 0, "size of the cluster, 1 to 7 (default the seed decides)")
+	f.DurationVar(&run.Duration, "time", 0, "simulated time with faults (default 1m0s)")
+	f.IntVar(&run.MinOps, "ops", 0, "operations acknowledged in a run, at least (default 1000)")
+	f.IntVar(&run.Workers, "workers", 0, "runs at a time (default one for each processor)")
+	f.BoolVar(&run.Trace, "trace", false, "a line for every event, on standard output")
+	f.BoolVar(&run.KeepOn, "keep-going", false, "do not stop at the first seed that fails")
 	return c
-}
-
-func traceRun(c *cobra.Command, o sim.Options) error {
-	o.Trace = c.OutOrStdout()
-	r := sim.Run(o)
-	c.PrintErrln(r.String())
-	if r.OK() {
-		return nil
-	}
-	return failed("property %s broke: %s", r.Property, r.Detail)
-}
-
-func manyRuns(c *cobra.Command, g *globals, o sim.Options, runs, workers int) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	defer context.AfterFunc(ctx, stop)()
-	s := sim.RunMany(o, o.Seed, runs, workers, func(r *sim.Report) bool {
-		if g.json {
-			// A reader that has gone away shows at the end.
-			_ = printJSON(c.OutOrStdout(), reportJSON(r))
-		} else {
-			fmt.Fprintln(c.OutOrStdout(), r.String())
-		}
-		return ctx.Err() == nil
-	})
-	if !g.json && s.Runs > 1 {
-		printSummary(c.ErrOrStderr(), &s)
-	}
-	if len(s.Failed) == 0 {
-		if s.Runs < runs {
-			return failed("interrupted after %d of %d runs; none of them broke a property", s.Runs, runs)
-		}
-		return nil
-	}
-	first := s.Failed[0]
-	f := failed("%d of %d runs broke a property; the first is %s: %s", len(s.Failed), s.Runs,
-		first.Property, first.Detail)
-	var again []string
-	for _, r := range s.Failed[:min(len(s.Failed), 10)] {
-		again = append(again, r.Replay())
-	}
-	return f.withNext("Each of these repeats one exactly:\n%s", strings.Join(again, "\n"))
-}
-
-func printSummary(w io.Writer, s *sim.Summary) {
-	fmt.Fprintf(w, "%d runs, %v simulated in %v; %d entries committed, %d operations acknowledged\n",
-		s.Runs, s.Simulated.Round(time.Second), s.Took.Round(time.Millisecond), s.Committed, s.Acked)
-	for _, counts := range []struct {
-		what string
-		of   map[string]uint64
-	}{{"faults", s.Faults}, {"reached", s.Reached}} {
-		var words []string
-		for name, n := range counts.of {
-			words = append(words, fmt.Sprintf("%s %d", name, n))
-		}
-		slices.Sort(words)
-		fmt.Fprintf(w, "%s: %s\n", counts.what, strings.Join(words, ", "))
-	}
-}
-
-func reportJSON(r *sim.Report) any {
-	return struct {
-		Seed      uint64  `json:"seed"`
-		Nodes     int     `json:"nodes"`
-		Steps     uint64  `json:"steps"`
-		Simulated float64 `json:"simulated_s"`
-		Took      float64 `json:"took_s"`
-		Committed uint64  `json:"committed"`
-		Acked     int     `json:"acked"`
-		Faults    uint64  `json:"faults"`
-		Digest    string  `json:"digest"`
-		OK        bool    `json:"ok"`
-		Property  string  `json:"property,omitempty"`
-		Detail    string  `json:"detail,omitempty"`
-		Replay    string  `json:"replay"`
-	}{
-		r.Options.Seed, r.Nodes, r.Steps, r.Simulated.Seconds(), r.Took.Seconds(), r.Committed,
-		r.Acked, r.Faults, fmt.Sprintf("%016x", r.Digest), r.OK(), r.Property, r.Detail, r.Replay(),
-	}
 }

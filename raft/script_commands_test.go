@@ -1,0 +1,465 @@
+package raft
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The commands of scripts: the cluster, its nodes, their disks. script_network_test.go has those
+// of the network.
+
+// cmdCluster starts nodes as their disks left them.
+func (s *script) cmdCluster(args []string) error {
+	s.nodes, s.net, s.held = nil, nil, nil
+	s.cut, s.leaders, s.applied = map[[2]NodeID]bool{}, map[Term]NodeID{}, map[Index]Term{}
+	s.config = Config{Seed: 1, HeartbeatTicks: 3, ElectionTicks: 10}
+	given := map[string]string{}
+	for _, a := range args {
+		key, value, _ := strings.Cut(a, "=")
+		given[key] = value
+	}
+	take := func(key string, set func(uint64)) error {
+		value, ok := given[key]
+		delete(given, key)
+		if !ok {
+			return nil
+		}
+		n, err := parseNumber(value)
+		set(n)
+		return err
+	}
+	into := func(field *int) func(uint64) { return func(n uint64) { *field = int(n) } }
+	err := errors.Join(
+		take("nodes", func(n uint64) {
+			for id := range n {
+				s.nodes = append(s.nodes, &player{id: NodeID(id + 1), script: s})
+			}
+		}),
+		take("seed", func(n uint64) { s.config.Seed = n }),
+		take("heartbeat", into(&s.config.HeartbeatTicks)),
+		take("election", into(&s.config.ElectionTicks)),
+		take("stall", into(&s.config.DiskTicks)),
+		take("append_bytes", into(&s.config.MaxAppendBytes)),
+		take("inflight", into(&s.config.MaxInflight)),
+		take("trailing", into(&s.config.TrailingBytes)),
+		take("apply_bytes", into(&s.config.MaxApplyBytes)),
+	)
+	if err != nil || len(s.nodes) == 0 {
+		return fmt.Errorf("nodes=3, for one: %w", err)
+	}
+	if err := s.furnish(given); err != nil {
+		return err
+	}
+	for _, p := range s.nodes {
+		if given["down"] == "" || !strings.Contains(","+given["down"]+",", fmt.Sprintf(",n%d,", p.id)) {
+			p.start()
+		}
+	}
+	return nil
+}
+
+// furnish puts logs, terms and votes on the disks.
+func (s *script) furnish(given map[string]string) error {
+	members := Members{}
+	for _, p := range s.nodes {
+		list := &members.Voters
+		if strings.Contains(","+given["learners"]+",", fmt.Sprintf(",n%d,", p.id)) {
+			list = &members.Learners
+		}
+		*list = append(*list, p.id)
+	}
+	if given["members"] != "" {
+		var err error
+		if members, err = parseMembers(given["members"]); err != nil {
+			return err
+		}
+	}
+	// each reads "n1:x n2,n3:y", or a value for all.
+	each := func(key string, set func(p *player, value string) error) error {
+		for _, part := range strings.Fields(given[key]) {
+			who, value, ok := strings.Cut(part, ":")
+			if !ok {
+				who, value = "all", part
+			}
+			some, err := s.some([]string{who})
+			if err != nil {
+				return err
+			}
+			for _, p := range some {
+				if err := set(p, value); err != nil {
+					return fmt.Errorf("%s: %w", key, err)
+				}
+			}
+		}
+		delete(given, key)
+		return nil
+	}
+	for _, p := range s.nodes {
+		p.snap.Members = members
+	}
+	err := errors.Join(
+		each("snapshot", func(p *player, v string) error {
+			at, err := parsePosition(v)
+			p.snap.LastIncludedIndex, p.snap.LastIncludedTerm = at.Index, at.Term
+			p.hard.CurrentTerm = at.Term
+			return err
+		}),
+		each("log", func(p *player, v string) (err error) {
+			p.entries, err = parseLog(v)
+			p.hard.CurrentTerm = p.entries[len(p.entries)-1].Term
+			return err
+		}),
+		each("term", func(p *player, v string) error {
+			n, err := parseNumber(v)
+			p.hard.CurrentTerm = Term(n)
+			return err
+		}),
+		each("vote", func(p *player, v string) (err error) {
+			p.hard.VotedFor, err = parseNode(v)
+			return err
+		}),
+		each("disk", func(p *player, v string) error { p.manual = true; return oneOf(v, "manual") }),
+		each("apply", func(p *player, v string) error { p.slow = true; return oneOf(v, "manual") }),
+	)
+	for key := range given {
+		if !slices.Contains([]string{"down", "learners", "members"}, key) {
+			err = errors.Join(err, fmt.Errorf("a cluster has no %q", key))
+		}
+	}
+	return err
+}
+
+func oneOf(value string, allowed ...string) error {
+	if !slices.Contains(allowed, value) {
+		return fmt.Errorf("%q is not one of %v", value, allowed)
+	}
+	return nil
+}
+
+func (s *script) cmdStatus(args []string) error {
+	some, err := s.some(args)
+	for _, p := range some {
+		if p.raft != nil {
+			s.printf("%v", p.raft.Status())
+			continue
+		}
+		last := Position{p.snap.LastIncludedIndex, p.snap.LastIncludedTerm}
+		if n := len(p.entries); n > 0 {
+			last = p.entries[n-1].position()
+		}
+		s.printf("%slast=%v", column(fmt.Sprintf("n%d@%d down", p.id, p.hard.CurrentTerm)), last)
+	}
+	return err
+}
+
+// cmdLog prints the log in memory.
+func (s *script) cmdLog(args []string) error {
+	some, err := s.some(args)
+	for _, p := range some {
+		if p.raft == nil {
+			return fmt.Errorf("n%d is down", p.id)
+		}
+		base := ""
+		if p.raft.log.base.Index > 0 {
+			base = fmt.Sprintf("(%v) ", p.raft.log.base)
+		}
+		s.printf("%s%s%s", column(fmt.Sprintf("n%d@%d log", p.id, p.raft.currentTerm)), base,
+			formatLog(p.raft.log.entries))
+	}
+	return err
+}
+
+// cmdOnDisk prints what a crash would leave.
+func (s *script) cmdOnDisk(args []string) error {
+	some, err := s.some(args)
+	for _, p := range some {
+		text := fmt.Sprintf("term=%d", p.hard.CurrentTerm)
+		if p.hard.VotedFor != 0 {
+			text += fmt.Sprintf(" vote=n%d", p.hard.VotedFor)
+		}
+		if p.snap.LastIncludedIndex > 0 {
+			text += " snapshot " + p.snap.String()
+		}
+		if len(p.entries) > 0 {
+			text += " " + formatLog(p.entries)
+		}
+		s.printf("%s%s", column(fmt.Sprintf("n%d on disk", p.id)), text)
+	}
+	return err
+}
+
+func (s *script) cmdTick(args []string) error {
+	some, err := s.some(args)
+	if err != nil {
+		return err
+	}
+	count := uint64(1)
+	if len(args) > 1 {
+		if count, err = parseNumber(args[1]); err != nil {
+			return err
+		}
+	}
+	for range count {
+		for _, p := range some {
+			if p.raft != nil {
+				err = errors.Join(err, p.do(func() error { p.raft.Tick(); return nil }))
+			}
+		}
+	}
+	return err
+}
+
+// cmdTimeout lets a node's time pass until its election timer fires.
+func (s *script) cmdTimeout(args []string) error {
+	p, _, err := s.one(args)
+	if err != nil {
+		return err
+	}
+	if p.raft == nil {
+		return fmt.Errorf("n%d is down", p.id)
+	}
+	before := p.raft.role.kind()
+	for range 3 * s.config.ElectionTicks {
+		if err := p.do(func() error { p.raft.Tick(); return nil }); err != nil {
+			return err
+		}
+		if p.raft.role.kind() != before {
+			return nil
+		}
+	}
+	return fmt.Errorf("n%d is still %v", p.id, before)
+}
+
+// cmdElect makes a node leader, by the votes of by=n2,n3, or of all.
+func (s *script) cmdElect(args []string) error {
+	p, rest, err := s.one(args)
+	if err != nil {
+		return err
+	}
+	by := s.nodes
+	if len(rest) > 0 {
+		if by, err = s.some([]string{strings.TrimPrefix(rest[0], "by=")}); err != nil {
+			return err
+		}
+	}
+	if p.raft == nil {
+		return fmt.Errorf("n%d is down", p.id)
+	}
+	if p.raft.role.kind() == Follower {
+		if err := s.cmdTimeout(args[:1]); err != nil {
+			return err
+		}
+	}
+	about := func(m Message) bool {
+		switch m.Body.(type) {
+		case RequestVote, VoteReply:
+			return m.From == p.id || m.To == p.id
+		}
+		return false
+	}
+	for range 10 {
+		for _, q := range append([]*player{p}, by...) {
+			if q.raft != nil && len(q.writes) > 0 {
+				seq := q.writes[len(q.writes)-1].Seq
+				err = errors.Join(err, q.do(func() error { q.persist(seq); return nil }))
+			}
+		}
+		votes := s.take(func(m Message) bool {
+			other := m.From + m.To - p.id
+			return about(m) && slices.ContainsFunc(by, func(q *player) bool { return q.id == other })
+		})
+		for _, m := range votes {
+			err = errors.Join(err, s.arrive(m))
+		}
+	}
+	s.take(about)
+	if err == nil && (p.raft == nil || p.raft.role.kind() != Leader) {
+		err = fmt.Errorf("n%d is not elected", p.id)
+	}
+	return err
+}
+
+// answer prints an input's refusal, which is part of what a script tells.
+func (s *script) answer(p *player, err error) error {
+	if err != nil {
+		s.host(p, "refused: %v", err)
+	}
+	return nil
+}
+
+func (s *script) cmdPropose(args []string) error {
+	p, commands, err := s.one(args)
+	if err != nil || len(commands) == 0 {
+		return errors.Join(err, errors.New("propose n1 x"))
+	}
+	return p.do(func() error {
+		for _, c := range commands {
+			if err := p.raft.Propose([]byte(c)); err != nil {
+				return s.answer(p, err)
+			}
+		}
+		return nil
+	})
+}
+
+func (s *script) cmdRead(args []string) error {
+	p, ids, err := s.one(args)
+	if err != nil {
+		return err
+	}
+	return p.do(func() error {
+		for _, id := range ids {
+			n, err := parseNumber(id)
+			if err != nil {
+				return err
+			}
+			if err := p.raft.Read(n); err != nil {
+				return s.answer(p, err)
+			}
+		}
+		return nil
+	})
+}
+
+func (s *script) cmdTransfer(args []string) error {
+	p, rest, err := s.one(args)
+	if err != nil || len(rest) != 1 {
+		return errors.Join(err, errors.New("transfer n1 n2"))
+	}
+	to, err := parseNode(rest[0])
+	if err != nil {
+		return err
+	}
+	return p.do(func() error { return s.answer(p, p.raft.Transfer(to)) })
+}
+
+// cmdMembers asks a leader for a configuration: members n1 {1 2 4 + 5}.
+func (s *script) cmdMembers(args []string) error {
+	p, rest, err := s.one(args)
+	if err != nil {
+		return err
+	}
+	to, err := parseMembers(strings.Join(rest, " "))
+	if err != nil {
+		return err
+	}
+	return p.do(func() error { return s.answer(p, p.raft.Reconfigure(to)) })
+}
+
+// cmdUnreachable tells nodes that their connection to another broke.
+func (s *script) cmdUnreachable(args []string) error {
+	some, err := s.some(args)
+	if err != nil || len(args) != 2 {
+		return errors.Join(err, errors.New("unreachable n2,n3 n1"))
+	}
+	to, err := parseNode(args[1])
+	for _, p := range some {
+		err = errors.Join(err, p.do(func() error { p.raft.Unreachable(to); return nil }))
+	}
+	return err
+}
+
+func (s *script) cmdDisk(args []string) error {
+	p, rest, err := s.one(args)
+	if err != nil || len(rest) != 1 {
+		return errors.Join(err, errors.New("disk n1 manual"))
+	}
+	p.manual = rest[0] == "manual"
+	return oneOf(rest[0], "manual", "auto")
+}
+
+// upto is the write that a command names, or the last one.
+func (p *player) upto(rest []string) (uint64, error) {
+	if len(p.writes) == 0 {
+		return 0, fmt.Errorf("n%d has nothing to write", p.id)
+	}
+	if len(rest) == 0 {
+		return p.writes[len(p.writes)-1].Seq, nil
+	}
+	seq, err := parseNumber(rest[0])
+	if seq < p.writes[0].Seq || seq > p.writes[len(p.writes)-1].Seq {
+		err = errors.Join(err, fmt.Errorf("#%d is not under way", seq))
+	}
+	return seq, err
+}
+
+// cmdWrite makes writes durable, and tells nobody: what hangs on them is lost in a crash.
+func (s *script) cmdWrite(args []string) error {
+	p, rest, err := s.one(args)
+	if err != nil {
+		return err
+	}
+	seq, err := p.upto(rest)
+	if err == nil {
+		p.write(seq)
+	}
+	return err
+}
+
+func (s *script) cmdPersist(args []string) error {
+	p, rest, err := s.one(args)
+	if err != nil {
+		return err
+	}
+	seq, err := p.upto(rest)
+	if err != nil {
+		return err
+	}
+	return p.do(func() error { p.persist(seq); return nil })
+}
+
+// cmdCrash takes nodes down: what was not written is lost.
+func (s *script) cmdCrash(args []string) error {
+	some, err := s.some(args)
+	for _, p := range some {
+		if p.raft == nil {
+			err = errors.Join(err, fmt.Errorf("n%d is down already", p.id))
+		}
+		p.raft, p.writes = nil, nil
+	}
+	return err
+}
+
+func (s *script) cmdRestart(args []string) error {
+	some, err := s.some(args)
+	for _, p := range some {
+		if p.raft != nil {
+			return fmt.Errorf("n%d is not down", p.id)
+		}
+		p.start()
+	}
+	return err
+}
+
+// cmdBusy keeps a host from asking for Ready, so that several inputs come in between.
+func (s *script) cmdBusy(args []string) error {
+	p, _, err := s.one(args)
+	if err == nil {
+		p.busy = true
+	}
+	return err
+}
+
+func (s *script) cmdDrain(args []string) error {
+	p, _, err := s.one(args)
+	if err != nil {
+		return err
+	}
+	p.busy = false
+	return p.do(func() error { return nil })
+}
+
+// cmdApplied says that a slow machine has come to an index.
+func (s *script) cmdApplied(args []string) error {
+	p, rest, err := s.one(args)
+	if err != nil || len(rest) != 1 {
+		return errors.Join(err, errors.New("applied n1 3"))
+	}
+	i, err := parseNumber(rest[0])
+	if err != nil {
+		return err
+	}
+	return p.do(func() error { p.raft.Applied(Index(i)); return nil })
+}
