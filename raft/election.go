@@ -72,6 +72,17 @@ func (r *Raft) askSoon(f *follower) {
 	f.timeout = f.elapsed + 1 + r.draw(r.config.HeartbeatTicks)
 }
 
+// standSoon shortens the first wait of a node that starts: it knows no leader to be loyal to, and
+// asking for pre-votes disturbs nobody. Up to two heartbeats leave a living leader the time to
+// speak first. A sole voter has nobody to wait for.
+func (r *Raft) standSoon(f *follower) {
+	beat := r.config.HeartbeatTicks
+	f.timeout = min(f.timeout, beat+1+r.draw(2*beat))
+	if m := r.members(); len(m.Voters) == 1 && !m.Joint() && m.IsVoter(r.id) {
+		f.timeout = 1
+	}
+}
+
 // leaderAlive reports whether this node has heard a leader, other than the one who asks, within
 // the shortest election timeout (thesis §4.2.3). If the leader itself asks, it is none any more.
 func (r *Raft) leaderAlive(asker NodeID) bool {

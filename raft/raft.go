@@ -95,7 +95,7 @@ func New(c Config, d Restored) *Raft {
 	last := r.log.lastIndex()
 	r.assert(r.log.last().Term <= r.currentTerm, "an entry is of a term this node never knew")
 	r.disk = disk{hard: r.hard(), handed: r.hard(), durable: last, unwritten: last + 1}
-	r.becomeFollower(r.currentTerm)
+	r.standSoon(r.becomeFollower(r.currentTerm))
 	r.check()
 	return r
 }

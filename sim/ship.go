@@ -103,7 +103,7 @@ func (h *host) restore(meta *raft.SnapshotMeta) bool {
 	if uint64(meta.LastIncludedIndex) <= h.state.Point().Index {
 		return true
 	}
-	found, content, err := h.store.OpenSnapshot()
+	found, content, err := h.store.OpenInstalled(*meta)
 	if h.failed("open a received snapshot", err) {
 		return false
 	}

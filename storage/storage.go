@@ -220,6 +220,19 @@ func (s *Store) OpenSnapshot() (raft.SnapshotMeta, io.ReadCloser, error) {
 	return snap.Open(s.dir, base)
 }
 
+// OpenInstalled opens the snapshot that an Append named, to restore the machine from it; if a later
+// Append has named a newer one and the old one is removed, the newer. It never is one that was
+// received and not installed yet: the core does not know of that one.
+func (s *Store) OpenInstalled(meta raft.SnapshotMeta) (raft.SnapshotMeta, io.ReadCloser, error) {
+	s.mu.Lock()
+	base := s.base
+	if at := s.findLocked(meta); at >= 0 {
+		base = s.snaps[at]
+	}
+	s.mu.Unlock()
+	return snap.Open(s.dir, base)
+}
+
 // Bytes is the length of the log on disk, without snapshots and spares.
 func (s *Store) Bytes() uint64 { return s.log.Bytes() }
 
