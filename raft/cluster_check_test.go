@@ -41,6 +41,9 @@ func (s *sim) record(prev Position, entries []Entry) {
 
 func (s *sim) observe(n *simNode) {
 	r := n.raft
+	if last := r.configs[len(r.configs)-1]; last.index != n.config {
+		s.configs, n.config = append(s.configs, last), last.index
+	}
 	if r.role.kind() == Leader {
 		if was, ok := s.leaders[r.currentTerm]; ok && was != n.id {
 			s.fail("Election Safety: n%d and n%d lead term %d", was, n.id, r.currentTerm)
@@ -88,6 +91,13 @@ func (s *sim) checkOnQuorum(n *simNode, e Entry) {
 			if (last || m.raft.configs[i+1].index > e.Index) && c.members.quorum(has) {
 				return
 			}
+		}
+	}
+	// Or one that nobody has any more: C-new decides as soon as a leader has it, and may be lost
+	// with that leader. Joint consensus, which is committed by then, asks C-new's majority too.
+	for _, c := range s.configs {
+		if c.index > e.Index && c.members.quorum(has) {
+			return
 		}
 	}
 	s.fail("%v is applied on n%d without being durable on a quorum of %v", e.position(), n.id,

@@ -23,6 +23,7 @@ type simNode struct {
 	files   map[Index]bool // snapshots received
 	applied Index          // by the machine
 	given   []Index
+	config  Index // of the configuration in force when last observed
 	boot    uint64
 	reads   map[uint64]Index // asked here → what must be covered
 	nextID  uint64
@@ -53,6 +54,7 @@ type sim struct {
 	granted int
 	next    uint64
 	members Members
+	configs []configAt // in force anywhere at any time
 	lossy   bool
 	weights []int
 	weight  int // their sum

@@ -28,6 +28,7 @@ type progress struct {
 
 	shipping bool         // snapshot: the host is at it
 	shipped  SnapshotMeta // snapshot: stands on its disk; the answer to InstallSnapshot is missing
+	installs int          // snapshot: how often InstallSnapshot was repeated
 }
 
 func (p *progress) becomeProbe(next Index) {
@@ -45,7 +46,7 @@ func (p *progress) becomeReplicate() {
 func (p *progress) becomeSnapshot() {
 	p.state = ProgressSnapshot
 	p.inflight = p.inflight[:0]
-	p.shipping, p.shipped = false, SnapshotMeta{}
+	p.shipping, p.shipped, p.installs = false, SnapshotMeta{}, 0
 }
 
 // advanceMatch takes an acknowledgement and reports whether it said anything new. It never goes

@@ -232,36 +232,87 @@ func (s *script) cmdTimeout(args []string) error {
 	return fmt.Errorf("n%d is still %v", p.id, before)
 }
 
-// cmdElect makes a node leader, by the votes of by=n2,n3, or of all.
-func (s *script) cmdElect(args []string) error {
-	p, rest, err := s.one(args)
+// cmdStand lets a node's time pass, and the voters by=n2,n3 or all grant what it asks, until it is
+// a candidate. Its requests are under way then, or wait for its disk.
+func (s *script) cmdStand(args []string) error {
+	p, by, err := s.campaign(args)
 	if err != nil {
 		return err
-	}
-	by := s.nodes
-	if len(rest) > 0 {
-		if by, err = s.some([]string{strings.TrimPrefix(rest[0], "by=")}); err != nil {
-			return err
-		}
-	}
-	if p.raft == nil {
-		return fmt.Errorf("n%d is down", p.id)
 	}
 	if p.raft.role.kind() == Follower {
 		if err := s.cmdTimeout(args[:1]); err != nil {
 			return err
 		}
 	}
-	about := func(m Message) bool {
-		switch m.Body.(type) {
-		case RequestVote, VoteReply:
-			return m.From == p.id || m.To == p.id
+	asks := func(m Message) bool { return m.From == p.id && kindOf(m.Body) == "PreVote" }
+	if p.raft.role.kind() == PreCandidate && !slices.ContainsFunc(s.net, asks) {
+		// What it asked is lost: it asks again with its next heartbeat.
+		if err := s.cmdTick([]string{args[0], fmt.Sprint(s.config.HeartbeatTicks)}); err != nil {
+			return err
 		}
-		return false
+	}
+	if err := s.poll(p, by, true); err != nil {
+		return err
+	}
+	if p.raft == nil || p.raft.role.kind() != Candidate && p.raft.role.kind() != Leader {
+		return fmt.Errorf("n%d does not stand", p.id)
+	}
+	return nil
+}
+
+// cmdElect makes a node leader, by the votes of by=n2,n3, or of all.
+func (s *script) cmdElect(args []string) error {
+	p, by, err := s.campaign(args)
+	if err != nil {
+		return err
+	}
+	if p.raft.role.kind() != Candidate {
+		if err := s.cmdStand(args); err != nil {
+			return err
+		}
+	}
+	if err := s.poll(p, by, false); err != nil {
+		return err
+	}
+	if p.raft == nil || p.raft.role.kind() != Leader {
+		return fmt.Errorf("n%d is not elected", p.id)
+	}
+	return nil
+}
+
+func (s *script) campaign(args []string) (p *player, by []*player, err error) {
+	p, rest, err := s.one(args)
+	if err != nil {
+		return nil, nil, err
+	}
+	by = s.nodes
+	if len(rest) > 0 {
+		by, err = s.some([]string{strings.TrimPrefix(rest[0], "by=")})
+	}
+	if p.raft == nil {
+		err = fmt.Errorf("n%d is down", p.id)
+	}
+	return p, by, err
+}
+
+// poll delivers what is asked by p and answered by some voters, waits for their disks, and drops
+// what others are asked.
+func (s *script) poll(p *player, by []*player, pre bool) (err error) {
+	about := func(m Message) bool {
+		isPre := false
+		switch b := m.Body.(type) {
+		case RequestVote:
+			isPre = b.PreVote
+		case VoteReply:
+			isPre = b.PreVote
+		default:
+			return false
+		}
+		return isPre == pre && (m.From == p.id || m.To == p.id)
 	}
 	for range 10 {
 		for _, q := range append([]*player{p}, by...) {
-			if q.raft != nil && len(q.writes) > 0 {
+			if q.raft != nil && len(q.writes) > 0 && !pre {
 				seq := q.writes[len(q.writes)-1].Seq
 				err = errors.Join(err, q.do(func() error { q.persist(seq); return nil }))
 			}
@@ -275,9 +326,6 @@ func (s *script) cmdElect(args []string) error {
 		}
 	}
 	s.take(about)
-	if err == nil && (p.raft == nil || p.raft.role.kind() != Leader) {
-		err = fmt.Errorf("n%d is not elected", p.id)
-	}
 	return err
 }
 

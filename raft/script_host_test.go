@@ -10,6 +10,7 @@ import (
 // The host that the scripts give a core: a disk that loses what was not written, a machine, and
 // an order of work that the script decides.
 
+// player is a node and its host.
 type player struct {
 	id     NodeID
 	script *script

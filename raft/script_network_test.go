@@ -81,20 +81,20 @@ func (s *script) pick(args []string) ([]Message, error) {
 			return keep(i) && sel.matches(m)
 		})
 	}
-	any := func(int) bool { return true }
+	one := func(int) bool { return true }
 	switch i := -1; sel.only {
 	case "first":
 		i = slices.IndexFunc(s.net, sel.matches)
-		any = func(j int) bool { return j == i }
+		one = func(j int) bool { return j == i }
 	case "last":
 		for j, m := range s.net {
 			if sel.matches(m) {
 				i = j
 			}
 		}
-		any = func(j int) bool { return j == i }
+		one = func(j int) bool { return j == i }
 	}
-	picked := at(any)
+	picked := at(one)
 	if len(picked) == 0 {
 		return nil, fmt.Errorf("no such message under way; there are%s", s.underWay())
 	}
@@ -247,6 +247,13 @@ func (s *script) cmdStep(args []string) error {
 	m, err := parseMessage(strings.Join(args, " "))
 	if err != nil {
 		return err
+	}
+	p := s.player(m.To)
+	if p == nil || p.raft == nil {
+		return fmt.Errorf("n%d is not up", m.To)
+	}
+	if b, ok := m.Body.(InstallSnapshot); ok {
+		p.arrived = append(p.arrived, b.Meta)
 	}
 	return s.arrive(m)
 }

@@ -133,6 +133,7 @@ func init() {
 		"ondisk": (*script).cmdOnDisk, "network": (*script).cmdNetwork,
 
 		"tick": (*script).cmdTick, "timeout": (*script).cmdTimeout, "elect": (*script).cmdElect,
+		"stand":   (*script).cmdStand,
 		"propose": (*script).cmdPropose, "read": (*script).cmdRead,
 		"transfer": (*script).cmdTransfer, "members": (*script).cmdMembers,
 		"unreachable": (*script).cmdUnreachable, "step": (*script).cmdStep,

@@ -49,11 +49,17 @@ func (r *Raft) Shipped(to NodeID, meta SnapshotMeta, ok bool) {
 	r.check()
 }
 
+// installsMax is how often a peer that lives is asked to install what was shipped to it. If it
+// never does, it lost the snapshot again, and gets another.
+const installsMax = 20
+
 // retryShip goes on with a peer that lives and still needs a snapshot.
 func (r *Raft) retryShip(p *progress) {
+	arrived := p.shipped.LastIncludedIndex > 0 && p.shipped.LastIncludedIndex >= r.log.base.Index
 	switch {
 	case p.shipping:
-	case p.shipped.LastIncludedIndex > 0 && p.shipped.LastIncludedIndex >= r.log.base.Index:
+	case arrived && p.installs < installsMax:
+		p.installs++
 		r.send(p.id, r.currentTerm, InstallSnapshot{Meta: p.shipped})
 	default:
 		r.shipTo(p)
