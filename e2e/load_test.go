@@ -197,34 +197,6 @@ func statusOf(url string) (s status, ok bool) {
 	return s, code == http.StatusOK && json.Unmarshal([]byte(body), &s) == nil
 }
 
-// leaderOf asks all nodes and gives the position of the one that leads the highest term, or -1.
-func leaderOf(urls []string) int {
-	best, at := uint64(0), -1
-	for i, url := range urls {
-		if s, ok := statusOf(url); ok && s.Role == "leader" && s.Term > best {
-			best, at = s.Term, i
-		}
-	}
-	return at
-}
-
-// waitLeader waits for a leader among the nodes.
-func waitLeader(t *testing.T, urls []string) int {
-	t.Helper()
-	pace := time.NewTicker(5 * time.Millisecond)
-	defer pace.Stop()
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		if at := leaderOf(urls); at >= 0 {
-			return at
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("no leader for 30 s")
-		}
-		<-pace.C
-	}
-}
-
 // waitEqual waits until all nodes have applied the same index, and compares their hashes.
 func waitEqual(t *testing.T, urls []string) {
 	t.Helper()

@@ -209,10 +209,14 @@ func (r *Raft) onRequestVote(m Message, ask RequestVote) {
 		granted = true
 		r.rule(RV2, Voted, m.From, ask.last(), mine)
 		r.votedFor = m.From
-		if f, ok := r.role.(*follower); ok {
+		switch role := r.role.(type) {
+		case *follower:
 			// Fig2/F.2: granting a vote starts the timer again. Refusing does not: a candidate that
 			// can't win must not keep others from standing.
-			f.elapsed, f.timeout = 0, r.drawElectionTimeout()
+			role.elapsed, role.timeout = 0, r.drawElectionTimeout()
+		case *preCandidate:
+			// It waits for whom it has helped to win, or it would depose that one.
+			r.becomeFollower(r.currentTerm)
 		}
 	}
 	r.sendDurable(m.From, 0, VoteReply{Granted: granted})

@@ -140,7 +140,6 @@ type oracle struct {
 	terms   map[uint64]uint64 // and the entry
 	stamps  map[uint64]uint64
 	stamped uint64 // the greatest index in stamps
-	first   uint64 // the first command's index
 	batches map[[3]uint64][]byte
 }
 

@@ -136,7 +136,7 @@ func TestEqualRuns(t *testing.T) {
 		}
 		return s
 	}
-	if run() != run() {
+	if first, second := run(), run(); first != second {
 		t.Fatal("two runs of one seed differ")
 	}
 }

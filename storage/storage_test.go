@@ -310,12 +310,12 @@ func TestSnapshotOutlivesItsLog(t *testing.T) {
 // life is a node's disk and what it must still hold.
 type life struct {
 	*rand.Rand
-	mem                *disk.Mem
-	salt               uint64
-	term               raft.Term
-	acked, tried       raft.Index // last entry: acknowledged, and written at
-	ackedTerm          raft.Term
-	snapshot, released raft.Index
+	mem          *disk.Mem
+	salt         uint64
+	term         raft.Term
+	acked, tried raft.Index // last entry: acknowledged, and written at
+	ackedTerm    raft.Term
+	snapshot     raft.Index
 }
 
 // run lives until an error, for n steps at most.
