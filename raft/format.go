@@ -42,7 +42,7 @@ type wording struct {
 
 var wordings = [reasonCount]wording{
 	Misaddressed: {true, "a message of {p}: it is not for this node"},
-	OldTerm:      {true, "{p} is in term {a.t}, behind {b.t}"},
+	OldTerm:      {true, "{p} names term {a.t}, behind {b.t}"},
 	NewerTerm:    {false, "{p} is in term {a.t}: follower"},
 	LeaderHeard:  {true, "{p}: a leader was heard {a.i} ticks ago"},
 
@@ -66,7 +66,7 @@ var wordings = [reasonCount]wording{
 	PipelineRestarts: {false, "connection to {p} broke: sends again from {a.i}"},
 	DiskHangs:        {false, "disk hangs at {a.i} of {b}: gives up leadership"},
 	QuorumSilent:     {false, "no majority heard: gives up leadership"},
-	Malformed:        {true, "{p}: entries after {a} leave a gap or go back in term"},
+	Malformed:        {true, "{p}: entries after {a} leave a gap or have impossible terms"},
 	NoSuchEntry:      {true, "{p}: no entry {a} here, try {b}"},
 	Conflicts:        {false, "delete {a} and what follows: it conflicts with {b} of {p}"},
 	LeaderCommitted:  {false, "commit {a}"},

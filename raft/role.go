@@ -78,6 +78,10 @@ func (r *Raft) becomeFollower(term Term) *follower {
 		r.beginTerm(term)
 	}
 	f := &follower{timeout: r.drawElectionTimeout()}
+	if was, ok := r.role.(*follower); ok {
+		// Fig2/F.2: a higher term alone is no word from a leader: the timer runs on.
+		f.elapsed, f.timeout = was.elapsed, was.timeout
+	}
 	r.role, r.ship = f, nil // a leader's wish ends with its office
 	return f
 }

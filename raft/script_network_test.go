@@ -258,6 +258,19 @@ func (s *script) cmdStep(args []string) error {
 	return s.arrive(m)
 }
 
+// cmdMisdirect delivers a message to a node that it may not be for.
+func (s *script) cmdMisdirect(args []string) error {
+	p, rest, err := s.one(args)
+	if err != nil {
+		return err
+	}
+	m, err := parseMessage(strings.Join(rest, " "))
+	if err != nil {
+		return err
+	}
+	return p.do(func() error { p.raft.Step(m); return nil })
+}
+
 // cmdCompact makes a snapshot durable, of all that is applied or up to an index, and tells.
 func (s *script) cmdCompact(args []string) error {
 	p, rest, err := s.one(args)

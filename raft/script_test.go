@@ -103,9 +103,14 @@ func newScript(name string) *script { return &script{name: name} }
 // block runs the commands of one block, and returns what they print.
 func (s *script) block(lines []string) (out string, err error) {
 	s.out.Reset()
+	begun := ""
 	for _, line := range lines {
-		line, _, _ = strings.Cut(line, " # ")
-		line = strings.TrimSpace(line)
+		line, _, _ = strings.Cut(begun+line, " # ")
+		line, begun = strings.TrimSpace(line), ""
+		if part, ok := strings.CutSuffix(line, `\`); ok {
+			begun = part // it goes on in the next one
+			continue
+		}
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
@@ -137,6 +142,7 @@ func init() {
 		"propose": (*script).cmdPropose, "read": (*script).cmdRead,
 		"transfer": (*script).cmdTransfer, "members": (*script).cmdMembers,
 		"unreachable": (*script).cmdUnreachable, "step": (*script).cmdStep,
+		"misdirect": (*script).cmdMisdirect,
 
 		"deliver": (*script).cmdDeliver, "drop": (*script).cmdDrop, "dup": (*script).cmdDup,
 		"hold": (*script).cmdHold, "release": (*script).cmdRelease,

@@ -320,6 +320,9 @@ func (c *checker) elected(h *host) {
 	c.leaders[term] = now
 	w.reach(markElected)
 	w.moment(h)
+	if w.healing {
+		w.electionsHealed++
+	}
 	if n := raft.Index(len(c.committed)); n > 0 {
 		// With Log Matching, the last one stands for all before it.
 		if t := c.committed[n-1].term; t < term && !h.record.handed.holds(n, t) {

@@ -15,7 +15,7 @@ import (
 func quiet(nodes int) plan {
 	r := random{1}
 	p := draw(&r, nodes)
-	p.every = [faultCount]int64{}
+	p.every, p.moment = [faultCount]int64{}, 0
 	for i := range p.skew {
 		p.skew[i] = 1000
 	}

@@ -55,6 +55,11 @@ func (w *world) onHeal() {
 // that hangs, or behind links that carry nothing, one way or both.
 func (w *world) chooseCore() {
 	r := &w.random
+	for _, h := range w.hosts {
+		if h.record.cluster == "" {
+			return // a first start needs everybody
+		}
+	}
 	ill := r.below((len(w.hosts)-1)/2 + 1)
 	for n := 0; n < ill; {
 		h := w.hosts[r.below(len(w.hosts))]
@@ -149,6 +154,10 @@ func (w *world) onCheck() {
 		if w.converged() {
 			for _, h := range w.hosts {
 				w.truth.compare(h)
+				if !h.replica.Idle() || h.replica.InflightBytes() != 0 {
+					w.fail("Quiescence", "n%d holds %d bytes for callers that are gone", h.id,
+						h.replica.InflightBytes())
+				}
 			}
 			w.done = true
 			return

@@ -15,6 +15,7 @@ const (
 	markRepeatedBatch      // the log holds a batch twice, or one out of order
 	markReplayed           // the log holds a key twice
 	markExpired            // a request was too late
+	markTableFull          // the table of stored replies had no room
 	markUnknown            // a client was told that the outcome is unknown
 	markStale              // a stale read was served
 	markFormation          // a node lost power before its cluster had formed
@@ -22,7 +23,7 @@ const (
 )
 
 var markNames = [markCount]string{"elected", "snapshot", "restored", "shipped", "torn", "disk op",
-	"old message", "repeated batch", "replayed key", "expired", "unknown", "stale read",
+	"old message", "repeated batch", "replayed key", "expired", "table full", "unknown", "stale read",
 	"crash in formation"}
 
 func (w *world) reach(m mark) { w.reached[m]++ }

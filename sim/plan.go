@@ -144,6 +144,12 @@ func draw(r *random, nodes int) plan {
 	p.keyed = pick(r, 0, 300_000, 700_000, 1_000_000)
 	p.reads = pick(r, 50_000, 200_000, 400_000)
 	p.stale = pick(r, 0, 300_000)
+	switch p.keyed {
+	case 0: // nobody repeats anything under a key: sessions of old boots may go soon
+		p.settings.RequestRetentionMs = pick(r, uint64(2_000), 60_000)
+	case 300_000: // a table that fills up refuses, and the writes without a key go on
+		p.settings.MaxRequestsBytes = pick(r, uint64(32<<10), 256<<20)
+	}
 	p.timeoutMs = pick(r, []uint64{10_000}, []uint64{300, 2000, 10_000}, []uint64{1000})
 	return p
 }

@@ -112,6 +112,7 @@ func (w *world) report() (r Report) {
 	r.Took = time.Since(began)
 	r.Committed = uint64(len(w.check.committed))
 	r.Acked, r.Digest = w.clients.acked, w.digest
+	println("ELECTIONS", w.electionsHealed, int(w.phase))
 	r.faults, r.reached = w.faults, w.reached
 	for _, n := range w.faults {
 		r.Faults += n

@@ -22,6 +22,7 @@ type truth struct {
 	newest   map[uint64]uint64 // the latest boot of a node that was heard of
 	keys     map[scopedKey]*execution
 	stored   []*execution // keyed, in the order of storing
+	bytes    uint64       // what they count
 	stacks   map[string]*stackTruth
 }
 
@@ -42,6 +43,12 @@ type execution struct {
 	key       scopedKey
 	storedAt  uint64
 }
+
+// rowBytes is what a stored reply counts without the reply itself: with that it is what
+// Settings.MaxRequestsBytes bounds.
+func rowBytes(key scopedKey) uint64 { return uint64(len(key.scope)+len(key.key)) + 256 }
+
+func (x *execution) bytes() uint64 { return rowBytes(x.key) + uint64(len(x.reply)) }
 
 // stackTruth is a stack with what readers could see of it at every index.
 type stackTruth struct {
@@ -91,6 +98,7 @@ func (t *truth) apply(e *raft.Entry) {
 func (t *truth) evict() {
 	for len(t.stored) > 0 && t.stored[0].storedAt+t.settings.RequestRetentionMs <= t.logTime {
 		delete(t.keys, t.stored[0].key)
+		t.bytes -= t.stored[0].bytes()
 		t.stored = t.stored[1:]
 	}
 }
@@ -134,6 +142,10 @@ func (t *truth) request(b *rsm.Batch, r *rsm.Request) {
 		t.world.reach(markExpired)
 		return
 	}
+	if key.key != "" && t.bytes+rowBytes(key) > t.settings.MaxRequestsBytes {
+		t.world.reach(markTableFull)
+		return
+	}
 	t.op++
 	x := &execution{index: t.index, op: t.op, key: key, storedAt: t.logTime}
 	if r.Kind == rsm.SettingsCommand {
@@ -155,6 +167,7 @@ func (t *truth) request(b *rsm.Batch, r *rsm.Request) {
 	if key.key != "" {
 		t.keys[key] = x
 		t.stored = append(t.stored, x)
+		t.bytes += x.bytes()
 	}
 	t.world.clients.executed(r, x)
 }

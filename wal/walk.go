@@ -60,13 +60,14 @@ func (s *survey) walk(visit func(f *segmentFile, g group) error) (finding, error
 			}
 			continue
 		}
-		if uint64(f.size) < f.start.size {
-			return end, &DamageError{File: f.name, Offset: f.size, Detail: fmt.Sprintf(
-				"the file has %d bytes, and was made with %d", f.size, f.start.size)}
-		}
 		end.raw = bytes.Clone(data[end.offset:f.end])
 		if err := s.judge(&end, data); err != nil {
 			return end, err
+		}
+		if short := int64(f.start.size) - f.size; short > 0 && end.torn == nil {
+			// The file lost its end, between two groups. Nothing that is left says that there was
+			// one more.
+			end.torn = &Damage{File: f.name, Offset: f.size, Cut: short}
 		}
 	}
 	if len(s.chain) == 0 {
