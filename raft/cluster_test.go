@@ -49,7 +49,8 @@ type sim struct {
 	known   map[Position]Entry // every entry ever appended, with its predecessor's term
 	before  map[Position]Term
 	applied map[Index]Entry
-	highest Index // applied anywhere
+	settled map[Index]Term // in which, at the latest, it was committed
+	highest Index          // applied anywhere
 	config  Config
 	granted int
 	next    uint64
@@ -65,7 +66,7 @@ func newSim(t *testing.T, seed uint64, n int, members Members) *sim {
 	s := &sim{
 		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), cut: map[[2]NodeID]bool{},
 		leaders: map[Term]NodeID{}, known: map[Position]Entry{}, before: map[Position]Term{},
-		applied: map[Index]Entry{}, members: members, lossy: true, stats: map[string]int{},
+		applied: map[Index]Entry{}, settled: map[Index]Term{}, members: members, lossy: true, stats: map[string]int{},
 	}
 	s.config = Config{
 		Seed: seed, HeartbeatTicks: 2, ElectionTicks: 6, DiskTicks: 40,
@@ -283,6 +284,7 @@ func (s *sim) apply(n *simNode, entries []Entry) {
 			}
 		} else {
 			s.applied[e.Index] = e
+			s.settled[e.Index] = n.raft.currentTerm
 			s.highest = max(s.highest, e.Index)
 			s.checkOnQuorum(n, e)
 		}
