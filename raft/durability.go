@@ -96,18 +96,24 @@ func (r *Raft) sendDurable(to NodeID, upto Index, body Body) {
 		return
 	}
 	m := Message{From: r.id, To: to, Term: r.currentTerm, Body: body}
-	// Within a term a later acknowledgement says all that an earlier one said, and more.
-	if n := len(r.after); n > 0 && r.after[n-1].To == to && acknowledges(r.after[n-1].Body) &&
-		acknowledges(body) {
-		r.after[n-1] = m
-		return
+	// Within a term the greater acknowledgement says all that a lesser one says: also when the
+	// lesser comes later, of a late copy.
+	if n := len(r.after); n > 0 && r.after[n-1].To == to {
+		was, waits := acknowledged(r.after[n-1].Body)
+		if now, acks := acknowledged(body); waits && acks {
+			if now > was {
+				r.after[n-1] = m
+			}
+			return
+		}
 	}
 	r.after = append(r.after, m)
 }
 
-func acknowledges(b Body) bool {
+// acknowledged is how far a reply acknowledges the log, and whether it does.
+func acknowledged(b Body) (Index, bool) {
 	a, ok := b.(AppendReply)
-	return ok && a.Success
+	return a.MatchIndex, ok && a.Success
 }
 
 // applying bounds what the machine has been given and has not reported done.
@@ -172,6 +178,7 @@ func (r *Raft) takeAppend() Append {
 
 // takeApply hands out what is committed and locally durable (Fig2/A.1): what this node's own
 // disk could lose, its machine must not show.
+// DIFFERS(8): Figure 2 applies whatever is committed.
 func (r *Raft) takeApply() []Entry {
 	a := &r.applying
 	last := min(r.commitIndex, r.disk.durable)

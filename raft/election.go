@@ -75,6 +75,7 @@ func (r *Raft) askSoon(f *follower) {
 // standSoon shortens the first wait of a node that starts: it knows no leader to be loyal to, and
 // asking for pre-votes disturbs nobody. Up to two heartbeats leave a living leader the time to
 // speak first. A sole voter has nobody to wait for.
+// DIFFERS(7): the paper waits for an election timeout at the start, too.
 func (r *Raft) standSoon(f *follower) {
 	beat := r.config.HeartbeatTicks
 	f.timeout = min(f.timeout, beat+1+r.draw(2*beat))

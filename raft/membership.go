@@ -37,7 +37,7 @@ func (r *Raft) noteConfig(e *Entry) {
 		return
 	}
 	m, err := DecodeMembers(e.Data)
-	r.assert(err == nil, "a configuration entry cannot be read")
+	assert(err == nil, "a configuration entry cannot be read")
 	r.rule(Membership, InForce, 0, e.position(), Position{})
 	r.configs = append(r.configs, configAt{e.Index, m})
 }
@@ -134,6 +134,7 @@ func (r *Raft) completeChange(l *leader) {
 
 // retire tells everybody what is committed, and the most complete voter to stand: nobody needs to
 // wait for an election timeout.
+// DIFFERS(9): the paper lets them time out.
 func (r *Raft) retire(l *leader) {
 	var heir *progress
 	for i := range l.progress {

@@ -89,19 +89,20 @@ func (r *Raft) leadingPeer(id NodeID) (*leader, *progress) {
 }
 
 // syncProgress gives every other member a progress, and takes it from who is no member any more.
-func (r *Raft) syncProgress(l *leader) {
+func (r *Raft) syncProgress(l *leader, next Index) {
 	ids := r.members().All()
-	next := make([]progress, 0, len(ids))
+	all := make([]progress, 0, len(ids))
 	for _, id := range ids {
 		if id == r.id {
 			continue
 		}
 		if p := l.peer(id); p != nil {
-			next = append(next, *p)
+			all = append(all, *p)
 			continue
 		}
-		// Fig2, State: nextIndex is initialised to the leader's last log index + 1.
-		next = append(next, progress{id: id, nextIndex: r.log.lastIndex() + 1})
+		// Fig2, State: nextIndex is initialised to the leader's last log index + 1: to the entry that
+		// is about to tell of it. One behind that, and a new member of an idle cluster hears nothing.
+		all = append(all, progress{id: id, nextIndex: next})
 	}
-	l.progress = next
+	l.progress = all
 }

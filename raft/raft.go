@@ -93,7 +93,7 @@ func New(c Config, d Restored) *Raft {
 	r.currentTerm, r.votedFor = d.Hard.CurrentTerm, d.Hard.VotedFor
 	r.restore(d)
 	last := r.log.lastIndex()
-	r.assert(r.log.last().Term <= r.currentTerm, "an entry is of a term this node never knew")
+	assert(r.log.last().Term <= r.currentTerm, "an entry is of a term this node never knew")
 	r.disk = disk{hard: r.hard(), handed: r.hard(), durable: last, unwritten: last + 1}
 	r.standSoon(r.becomeFollower(r.currentTerm))
 	r.check()
@@ -169,7 +169,7 @@ func (r *Raft) appendOwn(l *leader, kind EntryKind, data []byte) {
 	r.rule(L2, Appended, 0, e.position(), Position{})
 	if kind == EntryConfig {
 		r.noteConfig(&r.log.entries[len(r.log.entries)-1])
-		r.syncProgress(l)
+		r.syncProgress(l, e.Index)
 		r.advanceCommit(l) // the quorum is another one now
 	}
 }

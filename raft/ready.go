@@ -18,7 +18,7 @@ type Append struct {
 	Seq      uint64        // 1 for the first; 0 means there is nothing to write
 	Hard     HardState     // term and vote, always current, in the same record
 	Snapshot *SnapshotMeta // non-nil: a received snapshot becomes the log's beginning
-	KeepLog  bool          // with Snapshot: the log after it agrees with it and is kept
+	KeepLog  bool          // with Snapshot: the log after it is kept; never by this core, DIFFERS(6)
 	Entries  []Entry       // drop everything from Entries[0].Index on, then append
 	After    []Message     // vote requests, votes, acknowledgements: released by durability
 }

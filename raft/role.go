@@ -125,7 +125,7 @@ func (r *Raft) becomeLeader(c *candidate) {
 	l := &leader{termStart: last + 1}
 	r.role = l
 	r.rule(C2, MajorityVoted, 0, r.log.last(), Position{})
-	r.syncProgress(l)
+	r.syncProgress(l, last+1)
 	// §8: a no-op of its own term, for only its own term's entries can be committed by counting
 	// (§5.4.2). It also is the first AppendEntries that Fig2/L.1 wants sent at once.
 	r.rule(L1, Announce, 0, Position{}, Position{})
