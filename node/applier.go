@@ -100,10 +100,12 @@ func (a *applier) answer(queries []replica.Query) {
 		return
 	}
 	at := a.state.Point()
-	a.node.waiters.wake(len(queries), func(i int) (replica.Ticket, answer) {
-		q := queries[i]
-		return q.Ticket, answer{read: rsm.ReadResult{
+	// A query may take long, so nobody is kept waiting meanwhile but those behind it: the loop
+	// and every caller need the waiters.
+	for _, q := range queries {
+		got := answer{read: rsm.ReadResult{
 			Reply: a.state.Query(q.Query), Index: at.Index, Term: at.Term, StaleMs: q.StaleMs,
 		}}
-	})
+		a.node.waiters.wake(1, func(int) (replica.Ticket, answer) { return q.Ticket, got })
+	}
 }

@@ -7,12 +7,24 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
-	"maps"
-	"slices"
+	"net"
 	"time"
 
 	"drystone/raft"
 	"drystone/rsm"
+	"drystone/storage"
+)
+
+// What is sent to a peer travels in frames, and no entry may be larger than one: it could never
+// be replicated, and neither could anything behind it. An entry is of about maxEntryBytes at most,
+// unless single requests are larger; it may then hold two, its leader's and a forwarded one.
+const (
+	maxFrameBytes   = 64 << 20
+	maxEntryBytes   = 4 << 20
+	maxRequestBytes = 24 << 20
+
+	// AppendEntries under way to one peer: with maxEntryBytes each they fit into its queue.
+	maxAppendsInflight = 12
 )
 
 // Config is what a node is started with. Zero durations, sizes and counts take the defaults of
@@ -22,9 +34,10 @@ type Config struct {
 	Cluster map[uint64]string // peer addresses h:p by node number; own entry included
 	Dir     string            // data directory; created, and locked while in use
 
-	PeerListen    string // where peers connect to
-	HTTPListen    string // told to others when AdvertiseHTTP is empty; served by the caller
-	AdvertisePeer string // what others are told; the listen address when empty
+	PeerListen    string       // where peers connect to
+	PeerListener  net.Listener // used, and closed, instead of PeerListen when not nil
+	HTTPListen    string       // told to others when AdvertiseHTTP is empty; served by the caller
+	AdvertisePeer string       // what others are told; the listen address when empty
 	AdvertiseHTTP string
 	AdvertiseRESP string
 	Heartbeat     time.Duration // a leader speaks at least this often
@@ -63,6 +76,9 @@ func (c *Config) setDefaults() error {
 	fill(&c.SnapshotCount, 100_000)
 	fill(&c.MaxInflight, 64<<20)
 	fill(&c.Settings, rsm.DefaultSettings())
+	if c.PeerListener != nil {
+		c.PeerListen = c.PeerListener.Addr().String()
+	}
 	fill(&c.AdvertisePeer, c.PeerListen)
 	fill(&c.AdvertiseHTTP, c.HTTPListen)
 	if c.Logger == nil {
@@ -71,6 +87,10 @@ func (c *Config) setDefaults() error {
 	if c.Election < 2*c.Heartbeat {
 		return fmt.Errorf("election timeout %v is less than two heartbeats of %v: followers would "+
 			"stand against a healthy leader", c.Election, c.Heartbeat)
+	}
+	if c.Settings.MaxValueBytes > maxRequestBytes {
+		return fmt.Errorf("values of %d bytes: a request may have %d", c.Settings.MaxValueBytes,
+			maxRequestBytes)
 	}
 	return nil
 }
@@ -87,14 +107,12 @@ func (c *Config) tick() time.Duration { return max(c.Heartbeat/5, time.Milliseco
 
 func (c *Config) ticks(d time.Duration) int { return max(1, int(d/c.tick())) }
 
-// voters is the membership that a new cluster begins with.
-func (c *Config) voters() []raft.NodeID {
-	if len(c.Cluster) == 0 {
-		return []raft.NodeID{raft.NodeID(c.ID)}
-	}
+// firstVoters is the membership that the log begins with: the nodes that formed the cluster, for
+// ever. What --cluster says later changes nobody's vote.
+func firstVoters(id storage.Identity) []raft.NodeID {
 	var ids []raft.NodeID
-	for _, id := range slices.Sorted(maps.Keys(c.Cluster)) {
-		ids = append(ids, raft.NodeID(id))
+	for _, p := range id.Peers {
+		ids = append(ids, raft.NodeID(p.Node))
 	}
 	return ids
 }
@@ -107,7 +125,7 @@ func (c *Config) raftConfig(incarnation string, boot uint64) raft.Config {
 		ElectionTicks:  c.ticks(c.Election),
 		DiskTicks:      c.ticks(c.DiskTimeout),
 		MaxAppendBytes: 1 << 20,
-		MaxInflight:    64,
+		MaxInflight:    maxAppendsInflight,
 		TrailingBytes:  int(c.TrailingBytes),
 		MaxApplyBytes:  16 << 20,
 	}

@@ -37,7 +37,9 @@ type core struct {
 	running  sync.WaitGroup
 	failed   func(error)
 	spare    chan struct{} // asks for a spare segment
-	drained  chan struct{}
+	drained  chan struct{} // closed once everything under way is answered, after a drain
+	ended    chan struct{} // closed behind the loop's last answer
+	full     fullDisk
 }
 
 // sender is the transport as a core needs it.
@@ -68,11 +70,31 @@ func openCore(c *Config, dir disk.Dir, id storage.Identity, peers sender, box *i
 	store, restored, err := storage.Open(dir, id, storage.Options{
 		SegmentBytes:   c.SegmentBytes,
 		Salt:           salt(),
-		InitialMembers: raft.Members{Voters: c.voters()},
+		InitialMembers: raft.Members{Voters: firstVoters(id)},
 	})
 	if err != nil {
 		return nil, err
 	}
+	n := &core{
+		config: c, logger: c.Logger, started: time.Now(), store: store, inbox: box, waiters: w,
+		peers: peers, failed: failed, stop: make(chan struct{}),
+		spare:   make(chan struct{}, 1),
+		drained: make(chan struct{}), ended: make(chan struct{}),
+	}
+	if err := n.restore(id, restored); err != nil {
+		store.Close()
+		return nil, err
+	}
+	n.goes(n.loop)
+	n.goes(func() { n.writer.run(n.stop) })
+	n.goes(func() { n.applier.run(n.stop) })
+	n.goes(n.keepSpare)
+	return n, nil
+}
+
+// restore makes state and consensus of what the directory held.
+func (n *core) restore(id storage.Identity, restored storage.Restored) error {
+	c := n.config
 	if restored.Torn != "" {
 		c.Logger.Warn("the log ended in an unfinished write, which was cut; nothing acknowledged "+
 			"was in it", "where", restored.Torn)
@@ -84,24 +106,19 @@ func openCore(c *Config, dir disk.Dir, id storage.Identity, peers sender, box *i
 	if restored.Snapshot != nil {
 		content, err := restored.Snapshot()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		err = state.Restore(content)
 		content.Close()
 		if err != nil {
-			return nil, fmt.Errorf("restore the snapshot of entry %d: %w",
+			return fmt.Errorf("restore the snapshot of entry %d: %w",
 				restored.Raft.Snapshot.LastIncludedIndex, err)
 		}
-	}
-	n := &core{
-		config: c, logger: c.Logger, started: time.Now(), store: store, inbox: box, waiters: w,
-		peers: peers, failed: failed, stop: make(chan struct{}),
-		spare: make(chan struct{}, 1), drained: make(chan struct{}),
 	}
 	engine := raft.New(c.raftConfig(id.Incarnation, id.Boot), restored.Raft)
 	n.replica = replica.New(replica.Config{
 		ID: raft.NodeID(c.ID), Boot: id.Boot,
-		MaxInflightBytes: int(c.MaxInflight), MaxEntryBytes: 4 << 20,
+		MaxInflightBytes: int(c.MaxInflight), MaxEntryBytes: maxEntryBytes,
 		RetryMs:  uint64(c.Election.Milliseconds()),
 		TickMs:   uint64(max(1, c.tick().Milliseconds())),
 		Settings: c.Settings,
@@ -110,11 +127,7 @@ func openCore(c *Config, dir disk.Dir, id storage.Identity, peers sender, box *i
 	n.applier = newApplier(n, state)
 	n.publish(state)
 	n.observe(n.now())
-	n.goes(n.loop)
-	n.goes(func() { n.writer.run(n.stop) })
-	n.goes(func() { n.applier.run(n.stop) })
-	n.goes(n.keepSpare)
-	return n, nil
+	return nil
 }
 
 // goes starts a goroutine that close waits for.
@@ -151,38 +164,4 @@ func (n *core) publish(s *rsm.State) {
 
 func (n *core) observe(now uint64) {
 	n.seen.Store(&observed{status: n.replica.Status(), logTime: n.replica.LogTime(now)})
-}
-
-// prepare asks for a spare segment, so that the next rotation finds one written and synced.
-func (n *core) prepare() {
-	select {
-	case n.spare <- struct{}{}:
-	default:
-	}
-}
-
-// spareDelay keeps the first spare segment, 64 MiB of zeros, out of the way of a start.
-const spareDelay = 3 * time.Second
-
-func (n *core) keepSpare() {
-	delay := time.NewTimer(spareDelay)
-	defer delay.Stop()
-	for wait := delay.C; ; wait = nil {
-		if wait != nil {
-			select {
-			case <-n.stop:
-				return
-			case <-wait:
-			}
-		}
-		if err := n.store.Prepare(); err != nil {
-			n.fail(fmt.Errorf("prepare a log segment: %w", err))
-			return
-		}
-		select {
-		case <-n.stop:
-			return
-		case <-n.spare:
-		}
-	}
 }

@@ -9,12 +9,18 @@ import (
 	"drystone/wire"
 )
 
+// receivedMax bounds what peers said and the loop has not taken, in bytes. The loop takes all of
+// it at once, so that only a peer that floods ever waits.
+const receivedMax = 32 << 20
+
 // inbox gathers everything that happens to a node until its loop takes it: a burst is fed whole
 // and drained once, so that it costs one write and one packet a peer.
 type inbox struct {
-	mu   sync.Mutex
-	now  pile
-	wake chan struct{} // holds at most one token
+	mu     sync.Mutex
+	room   sync.Cond // for what peers say
+	now    pile
+	closed bool          // the loop has ended
+	wake   chan struct{} // holds at most one token
 }
 
 // pile is what gathered. Its parts are fed in the order of the fields.
@@ -28,6 +34,8 @@ type pile struct {
 	reads     []read
 	cancels   []replica.Ticket
 	drain     bool
+
+	receivedBytes int
 }
 
 type received struct {
@@ -48,25 +56,91 @@ type read struct {
 	timeoutMs uint64
 }
 
-func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
+func newInbox() *inbox {
+	b := &inbox{wake: make(chan struct{}, 1)}
+	b.room.L = &b.mu
+	return b
+}
 
-// put changes the pile and wakes the loop.
-func (b *inbox) put(change func(*pile)) {
+// put changes the pile and wakes the loop. It is false, and nothing is changed, once the loop has
+// ended.
+func (b *inbox) put(change func(*pile)) bool {
 	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return false
+	}
 	change(&b.now)
 	b.mu.Unlock()
+	b.signal()
+	return true
+}
+
+func (b *inbox) signal() {
 	select {
 	case b.wake <- struct{}{}:
 	default:
 	}
 }
 
+// receive puts what a peer said, once there is room. Meanwhile its connection waits, and so in
+// the end does the peer.
+func (b *inbox) receive(r received) {
+	b.mu.Lock()
+	for b.now.receivedBytes > receivedMax && !b.closed {
+		b.room.Wait()
+	}
+	if b.closed {
+		b.mu.Unlock()
+		return
+	}
+	b.now.received = append(b.now.received, r)
+	for i := range r.messages {
+		b.now.receivedBytes += weight(&r.messages[i])
+	}
+	b.mu.Unlock()
+	b.signal()
+}
+
+// weight is about what a message takes in memory.
+func weight(m *wire.Message) int {
+	const fixed = 128
+	if m.Raft == nil {
+		if f, ok := m.Peer.(rsm.Forward); ok {
+			return fixed + len(f.Batch)
+		}
+		return fixed
+	}
+	a, ok := m.Raft.Body.(raft.AppendEntries)
+	if !ok {
+		return fixed
+	}
+	n := fixed
+	for i := range a.Entries {
+		n += fixed + len(a.Entries[i].Data)
+	}
+	return n
+}
+
 // take gives everything that gathered, for the emptied pile of the last time.
 func (b *inbox) take(emptied pile) pile {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.exchange(emptied)
+}
+
+// close gives what gathered last. Nothing is taken in any more.
+func (b *inbox) close() pile {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	return b.exchange(pile{})
+}
+
+func (b *inbox) exchange(emptied pile) pile {
 	p := b.now
 	b.now = emptied
+	b.room.Broadcast()
 	return p
 }
 
@@ -74,6 +148,7 @@ func (b *inbox) take(emptied pile) pile {
 func (p pile) emptied() pile {
 	clear(p.received)
 	clear(p.done)
+	clear(p.saved)
 	clear(p.submits)
 	clear(p.reads)
 	return pile{

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"time"
 
 	"drystone/raft"
@@ -19,11 +20,12 @@ func (n *core) loop() {
 	defer ticker.Stop()
 	var p pile
 	out := outbox{peers: n.peers}
-	draining, observedAt := false, uint64(0)
+	draining, drained, observedAt := false, false, uint64(0)
 	for {
 		ticked := false
 		select {
 		case <-n.stop:
+			n.abandon()
 			return
 		case <-ticker.C:
 			ticked = true
@@ -47,11 +49,38 @@ func (n *core) loop() {
 			n.observe(now)
 			observedAt = now
 		}
-		if draining && n.replica.Idle() {
+		// What nobody waits for needs no waiting for: what was sent goes its way without this node,
+		// and what peers sent here they send again to whoever leads next.
+		if draining && !drained && n.waiters.none() {
 			close(n.drained)
-			draining = false
+			drained = true
+		}
+		if n.replica.Fenced() {
+			n.fail(errFenced)
 		}
 	}
+}
+
+var errFenced = errors.New("another process has started as this node, with a copy of its data " +
+	"directory: this one can take no requests any more")
+
+// abandon answers everybody who still waits: what was applied meanwhile is applied, what never
+// left this node never will, of the rest it is not known.
+func (n *core) abandon() {
+	now := n.now()
+	rest := n.inbox.close()
+	rest.received, rest.lost, rest.drain = nil, nil, true
+	n.feed(now, &rest)
+	n.replica.Abandon()
+	for {
+		fx, more := n.replica.Ready(now)
+		if !more {
+			break
+		}
+		n.answer(fx)
+	}
+	n.observe(now)
+	close(n.ended)
 }
 
 func (n *core) feed(now uint64, p *pile) {
@@ -105,6 +134,11 @@ func (n *core) carryOut(fx replica.Effects, out *outbox) {
 		n.writer.push(fx.Append)
 	}
 	n.applier.push(fx.Apply, fx.Queries)
+	n.answer(fx)
+}
+
+// answer gives callers what the replica has for them.
+func (n *core) answer(fx replica.Effects) {
 	if len(fx.Answers) > 0 {
 		n.waiters.wake(len(fx.Answers), func(i int) (replica.Ticket, answer) {
 			return fx.Answers[i].Ticket, answer{result: fx.Answers[i].Result}

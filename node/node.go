@@ -25,20 +25,22 @@ type Node struct {
 	dir      disk.Dir
 	unlock   func()
 	started  time.Time
-	peers    *transport.Transport
 	contacts *contacts
 	inbox    *inbox
 	waiters  waiters
+	aside    sync.WaitGroup // what runs beside the core: the first start, the end of a failure
 
 	mu        sync.Mutex
+	peers     *transport.Transport   // nil until it listens
+	addresses map[raft.NodeID]string // of peers: --cluster's, or what they told themselves
 	identity  storage.Identity
 	bootstrap *storage.Bootstrap // while the cluster forms
-	refusal   string             // why a peer does not take this node as a member
+	joining   bool               // the core is being opened, or is open: who was met is final
 	core      *core              // nil until the cluster has formed
-	starting  bool
 	closed    bool
 	err       error
 	done      chan struct{}
+	closing   chan struct{} // closed with the first Close
 }
 
 // Start opens the data directory, listens for peers and begins to take part. It returns before a
@@ -57,14 +59,29 @@ func Start(config Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{
-		config: config, dir: dir, unlock: func() { unlock() }, started: time.Now(),
-		contacts: newContacts(), inbox: newInbox(), done: make(chan struct{}),
-	}
 	if config.UnsafeNoFsync {
-		n.dir = disk.NoSync(dir)
+		dir = disk.NoSync(dir)
+	}
+	return start(config, dir, unlock)
+}
+
+// start runs a node in a directory that is its own until unlock.
+func start(config Config, dir disk.Dir, unlock func()) (*Node, error) {
+	n := &Node{
+		config: config, dir: dir, unlock: unlock, started: time.Now(),
+		contacts: newContacts(), inbox: newInbox(), done: make(chan struct{}),
+		closing:   make(chan struct{}),
+		addresses: make(map[raft.NodeID]string),
+	}
+	for id, address := range config.Cluster {
+		if id != config.ID {
+			n.addresses[raft.NodeID(id)] = address
+		}
 	}
 	if err := n.open(); err != nil {
+		n.mu.Lock()
+		n.closed = true
+		n.mu.Unlock()
 		n.release()
 		return nil, err
 	}
@@ -85,59 +102,34 @@ func (n *Node) open() error {
 	} else {
 		n.warnOfOtherMembers(id)
 	}
-	n.peers, err = transport.Start(transport.Config{
-		Listen: n.config.PeerListen, Hello: n.hello, Logger: n.config.Logger,
+	peers, err := transport.Start(transport.Config{
+		Listen: n.config.PeerListen, Listener: n.config.PeerListener, Hello: n.hello,
+		MaxFrameBytes: maxFrameBytes, Logger: n.config.Logger,
 	}, n)
 	if err != nil {
 		return err
 	}
-	addresses := make(map[raft.NodeID]string)
-	for id, address := range n.config.Cluster {
-		if id != n.config.ID {
-			addresses[raft.NodeID(id)] = address
-		}
-	}
-	n.peers.SetPeers(addresses)
+	// It has been calling n's methods since it listens; before they find it here they start
+	// nothing, and joinIfFormed below looks at what they met.
+	n.mu.Lock()
+	n.peers = peers
+	peers.SetPeers(n.addresses)
+	n.mu.Unlock()
 	return n.joinIfFormed()
 }
 
-// joinIfFormed starts the core once this node knows its cluster.
-func (n *Node) joinIfFormed() error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.core != nil || n.closed {
-		return nil
-	}
-	if n.identity.Cluster == "" {
-		if !n.bootstrap.Complete() {
-			return nil
-		}
-		formed := n.bootstrap.Form(n.identity)
-		// The others' incarnations are durable before this node votes: from here on a wiped
-		// directory is told from the one that voted before.
-		if err := storage.SaveIdentity(n.dir, formed); err != nil {
-			return err
-		}
-		n.identity, n.bootstrap = formed, nil
-		n.config.Logger.Info("the cluster has formed", "cluster", formed.Cluster)
-	}
-	core, err := openCore(&n.config, n.dir, n.identity, n.peers, n.inbox, &n.waiters, n.fail)
-	if err != nil {
-		return err
-	}
-	n.core = core
-	return nil
-}
-
-// fail ends the node; whoever waits on Done learns it.
+// fail ends the node; whoever waits on Done learns it, and so do the peers, by their connections.
 func (n *Node) fail(err error) {
+	n.config.Logger.Error("the node stops", "cause", err)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.err == nil && !n.closed {
-		n.err = err
-		n.config.Logger.Error("the node stops", "cause", err)
-		close(n.done)
+	if n.err != nil || n.closed {
+		return
 	}
+	n.err = err
+	close(n.done)
+	// Close waits for the methods of n, and one of them may be what failed.
+	n.aside.Go(n.peers.Close)
 }
 
 // Done is closed when the node stopped by itself; Err says why.
@@ -151,32 +143,46 @@ func (n *Node) Err() error {
 }
 
 // Close refuses new requests, waits until those under way are answered or ctx ends, and stops.
+// Whoever still waits then is answered: not applied if the request never left this node, unknown
+// otherwise. The error is ctx's, if it cut the wait short.
 func (n *Node) Close(ctx context.Context) error {
-	core := n.running()
-	if core != nil && n.Err() == nil {
+	n.mu.Lock()
+	select {
+	case <-n.closing:
+		n.mu.Unlock()
+		return errors.New("the node was closed before")
+	default:
+	}
+	close(n.closing)
+	core := n.core
+	n.mu.Unlock()
+	var cut error
+	if core != nil {
 		n.inbox.put(func(p *pile) { p.drain = true })
 		select {
 		case <-core.drained:
-		case <-core.stop:
+		case <-core.ended:
 		case <-ctx.Done():
+			cut = ctx.Err()
 		}
 	}
 	n.mu.Lock()
-	if n.closed {
-		n.mu.Unlock()
-		return errors.New("the node was closed before")
-	}
 	n.closed = true
 	n.mu.Unlock()
 	n.release()
-	return ctx.Err()
+	return cut
 }
 
-// release ends everything that runs, whatever part of it was started.
+// release ends everything that runs, whatever part of it was started. Nothing is started any
+// more: the node is closed.
 func (n *Node) release() {
-	if n.peers != nil {
-		n.peers.Close()
+	n.mu.Lock()
+	peers := n.peers
+	n.mu.Unlock()
+	if peers != nil {
+		peers.Close()
 	}
+	n.aside.Wait()
 	if core := n.running(); core != nil {
 		core.close()
 	}

@@ -22,8 +22,11 @@ type contacts struct {
 
 type contact struct {
 	peer, http, resp string    // advertised
+	cluster          string    // "": it had formed none
 	heard            time.Time // zero: never
 	connected        bool
+	trusted          bool   // its last handshake stands before the identity of now
+	refusal          string // why it does not take this node; "": it does, as far as is known
 }
 
 func newContacts() *contacts { return &contacts{peers: make(map[uint64]*contact)} }
@@ -46,6 +49,39 @@ func (c *contacts) get(id uint64) contact {
 		return *p
 	}
 	return contact{}
+}
+
+// heard notes that a peer spoke, and says whether it is to be listened to.
+func (c *contacts) heard(id uint64) (trusted bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, ok := c.peers[id]
+	if !ok || !p.trusted {
+		return false
+	}
+	p.heard = time.Now()
+	return true
+}
+
+// disconnected notes that all connections were closed from here.
+func (c *contacts) disconnected() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.peers {
+		p.connected, p.trusted = false, false
+	}
+}
+
+// refusal is why a peer does not take this node: the one of the lowest number that says so.
+func (c *contacts) refusal() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(c.peers)) {
+		if text := c.peers[id].refusal; text != "" {
+			return text
+		}
+	}
+	return ""
 }
 
 // nodeNumbers are the nodes of --cluster, ascending.
@@ -84,83 +120,41 @@ func (n *Node) hello() wire.Hello {
 	}
 }
 
-// Check decides whether a peer may talk to this node, before a term or message of it is looked
-// at.
-func (n *Node) Check(h wire.Hello) wire.HelloReply {
-	n.mu.Lock()
-	id := n.identity
-	n.mu.Unlock()
-	refuse := func(code wire.HelloCode, format string, args ...any) wire.HelloReply {
-		return wire.HelloReply{Code: code, Detail: fmt.Sprintf(format, args...)}
-	}
-	if h.To != id.Node {
-		return refuse(wire.HelloWrongNode, "this is node %d, not node %d: an address of --cluster "+
-			"points to the wrong node", id.Node, h.To)
-	}
-	if h.Node == id.Node {
-		return refuse(wire.HelloWrongNode, "both sides are node %d: two nodes were started with one "+
-			"--id", id.Node)
-	}
-	if id.Cluster == "" {
-		if !slices.Contains(n.nodeNumbers(), h.Node) {
-			return refuse(wire.HelloNotMember, "node %d is not in the --cluster list of node %d",
-				h.Node, id.Node)
-		}
-		return wire.HelloReply{Code: wire.HelloOK}
-	}
-	if h.Cluster != "" && h.Cluster != id.Cluster {
-		return refuse(wire.HelloOtherCluster, "node %d belongs to cluster %s, this is node %d of "+
-			"cluster %s", h.Node, h.Cluster, id.Node, id.Cluster)
-	}
-	at := slices.IndexFunc(id.Peers, func(p storage.PeerIdentity) bool { return p.Node == h.Node })
-	if at < 0 {
-		return refuse(wire.HelloNotMember, "node %d is no member of cluster %s", h.Node, id.Cluster)
-	}
-	if id.Peers[at].Incarnation != h.Incarnation {
-		return refuse(wire.HelloWiped, "node %d comes with another data directory than the one "+
-			"that belongs to cluster %s: what it had acknowledged and voted for is gone, so it must "+
-			"not vote in the old one's place. If the old directory is lost, run "+
-			"`drystone member replace %d`", h.Node, id.Cluster, h.Node)
-	}
-	return wire.HelloReply{Code: wire.HelloOK}
-}
-
 // Met is told of every accepted handshake, whoever dialled.
 func (n *Node) Met(h wire.Hello) {
-	n.contacts.update(h.Node, func(c *contact) {
-		c.peer, c.http, c.resp = h.Peer, h.HTTP, h.RESP
-		c.heard, c.connected = time.Now(), true
-	})
 	n.mu.Lock()
-	complete := false
-	if n.bootstrap != nil && !n.starting {
-		_, err := n.bootstrap.Meet(storage.PeerIdentity{
-			Node: h.Node, Incarnation: h.Incarnation,
-		})
-		if err != nil {
-			n.config.Logger.Warn("a peer cannot be counted for the first start", "peer", h.Node,
-				"cause", err)
-		}
-		complete = n.bootstrap.Complete()
-		n.starting = complete
-	}
-	n.mu.Unlock()
-	if complete {
-		go func() {
-			if err := n.joinIfFormed(); err != nil {
-				n.fail(err)
-			}
-		}()
+	defer n.mu.Unlock()
+	// This node's identity may have changed since the handshake was judged.
+	trusted := n.judge(h).Code == wire.HelloOK
+	n.contacts.update(h.Node, func(c *contact) {
+		c.peer, c.http, c.resp, c.cluster = h.Peer, h.HTTP, h.RESP, h.Cluster
+		c.heard, c.connected, c.trusted, c.refusal = time.Now(), true, trusted, ""
+	})
+	if trusted {
+		n.learnAddress(h)
+		n.meet(h)
 	}
 }
 
-// Receive takes what a peer said.
-func (n *Node) Receive(from raft.NodeID, messages []wire.Message) {
-	n.contacts.update(uint64(from), func(c *contact) { c.heard = time.Now() })
-	if n.running() == nil {
-		return // a cluster that this node has not joined yet; raft sends again
+// learnAddress dials a member that --cluster does not name at the address it told. Called with mu
+// held, as meet is.
+func (n *Node) learnAddress(h wire.Hello) {
+	id := raft.NodeID(h.Node)
+	if _, given := n.config.Cluster[h.Node]; given || h.Peer == "" || n.addresses[id] == h.Peer {
+		return
 	}
-	n.inbox.put(func(p *pile) { p.received = append(p.received, received{from, messages}) })
+	n.addresses[id] = h.Peer
+	if n.peers != nil {
+		n.peers.SetPeers(n.addresses)
+	}
+}
+
+// Receive takes what a peer said. It waits while more is waiting here than may.
+func (n *Node) Receive(from raft.NodeID, messages []wire.Message) {
+	if n.contacts.heard(uint64(from)) && n.running() != nil {
+		n.inbox.receive(received{from, messages})
+	}
+	// Otherwise it is of a cluster that this node has not joined yet; raft sends again.
 }
 
 // Lost is told when an established connection broke.
@@ -174,11 +168,11 @@ func (n *Node) Lost(from raft.NodeID) {
 // Refused is told when a peer does not take this node.
 func (n *Node) Refused(by raft.NodeID, r wire.HelloReply) {
 	text := fmt.Sprintf("node %d refuses this node: %s", by, strings.TrimSuffix(r.Detail, "."))
-	n.mu.Lock()
-	first := n.refusal != text
-	n.refusal = text
-	n.mu.Unlock()
-	if first {
+	news := false
+	n.contacts.update(uint64(by), func(c *contact) {
+		news, c.refusal = c.refusal != text, text
+	})
+	if news {
 		n.config.Logger.Error(text)
 	}
 }

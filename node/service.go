@@ -27,11 +27,17 @@ func (n *Node) Do(ctx context.Context, r rsm.Request) (rsm.Result, string) {
 	if timeout == 0 {
 		return rsm.Result{Outcome: rsm.NotApplied, Code: rsm.CodeExpired}, ""
 	}
+	if len(r.Command)+len(r.Identity.Scope)+len(r.Identity.Key) > maxRequestBytes {
+		return rsm.Result{Outcome: rsm.NotApplied, Code: rsm.CodeValueTooLarge}, ""
+	}
 	w := n.waiters.add()
 	defer n.waiters.remove(w)
-	n.inbox.put(func(p *pile) {
+	taken := n.inbox.put(func(p *pile) {
 		p.submits = append(p.submits, submit{w.ticket, r, timeout})
 	})
+	if !taken {
+		return rsm.Result{Outcome: rsm.NotApplied, Code: rsm.CodeDraining}, ""
+	}
 	a, answered := n.await(ctx, core, w, timeout)
 	if !answered {
 		return rsm.Result{Outcome: rsm.Unknown, Code: rsm.CodeOutcomeUnknown}, ""
@@ -54,16 +60,27 @@ func (n *Node) Query(ctx context.Context, q []byte, o rsm.ReadOptions) rsm.ReadR
 	}
 	w := n.waiters.add()
 	defer n.waiters.remove(w)
-	n.inbox.put(func(p *pile) { p.reads = append(p.reads, read{w.ticket, q, o, timeout}) })
+	taken := n.inbox.put(func(p *pile) {
+		p.reads = append(p.reads, read{w.ticket, q, o, timeout})
+	})
+	if !taken {
+		return rsm.ReadResult{Code: rsm.CodeDraining}
+	}
 	a, answered := n.await(ctx, core, w, timeout)
-	if !answered {
+	if answered {
+		return a.read
+	}
+	select {
+	case <-core.ended:
+		return rsm.ReadResult{Code: rsm.CodeDraining}
+	default:
 		return rsm.ReadResult{Code: rsm.CodeNoLeader}
 	}
-	return a.read
 }
 
-// await waits for the replica, which answers by the deadline; when the node stops, or does not
-// answer at all, it says so by false.
+// await waits for the replica, which answers by the deadline, and everybody when the node stops.
+// False: the caller left, or there was no answer at all: the loop hangs, or a read was with the
+// applier when the node stopped.
 func (n *Node) await(ctx context.Context, core *core, w *waiter, timeoutMs uint64) (answer, bool) {
 	select {
 	case a := <-w.answer: // the common case, without a timer
@@ -77,7 +94,7 @@ func (n *Node) await(ctx context.Context, core *core, w *waiter, timeoutMs uint6
 		select {
 		case a := <-w.answer:
 			return a, true
-		case <-core.stop:
+		case <-core.ended:
 			select {
 			case a := <-w.answer:
 				return a, true

@@ -1,9 +1,12 @@
 package node
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"sync/atomic"
 
+	"drystone/disk"
 	"drystone/raft"
 )
 
@@ -39,7 +42,16 @@ func (s *snapshots) takeIfDue(a *applier) {
 	a.entries, a.bytes = 0, 0
 	a.node.goes(func() {
 		defer s.running.Store(false)
-		size, err := a.node.store.SaveSnapshot(meta, frozen)
+		size, err := a.node.store.SaveSnapshot(meta, untilStopped{frozen, a.node.stop})
+		if errors.Is(err, errStopped) {
+			return
+		}
+		a.node.full.snapshot.Store(disk.IsFull(err))
+		if disk.IsFull(err) {
+			a.node.logger.Warn("no space for a snapshot: the log grows on until the next",
+				"index", at.Index, "cause", err)
+			return
+		}
 		if err != nil {
 			a.node.fail(fmt.Errorf("save snapshot of entry %d: %w", at.Index, err))
 			return
@@ -48,4 +60,31 @@ func (s *snapshots) takeIfDue(a *applier) {
 		a.node.logger.Info("snapshot", "index", at.Index, "bytes", size)
 		a.node.inbox.put(func(p *pile) { p.saved = append(p.saved, meta) })
 	})
+}
+
+var errStopped = errors.New("the node stops")
+
+// untilStopped is a snapshot that is given up when the node stops: a large one must not hold up
+// its end.
+type untilStopped struct {
+	content io.WriterTo
+	stop    <-chan struct{}
+}
+
+func (u untilStopped) WriteTo(to io.Writer) (int64, error) {
+	return u.content.WriteTo(stoppableWriter{to, u.stop})
+}
+
+type stoppableWriter struct {
+	to   io.Writer
+	stop <-chan struct{}
+}
+
+func (w stoppableWriter) Write(b []byte) (int, error) {
+	select {
+	case <-w.stop:
+		return 0, errStopped
+	default:
+		return w.to.Write(b)
+	}
 }

@@ -31,6 +31,8 @@ func (n *Node) Status(ctx context.Context, applied uint64) (rsm.Status, error) {
 				s.Applied, applied)
 		case <-n.done:
 			return s, errors.New("the node has stopped")
+		case <-n.closing:
+			return s, errors.New("the node is closing")
 		case <-poll.C:
 			if s = n.status(); s.Applied >= applied {
 				return s, nil
@@ -41,12 +43,10 @@ func (n *Node) Status(ctx context.Context, applied uint64) (rsm.Status, error) {
 
 func (n *Node) status() rsm.Status {
 	n.mu.Lock()
-	core, id, refusal, stopped := n.core, n.identity, n.refusal, n.err
-	var missing []uint64
-	if n.bootstrap != nil {
-		missing = n.bootstrap.Missing()
-	}
+	core, id, stopped := n.core, n.identity, n.err
+	waits := n.waitsFor()
 	n.mu.Unlock()
+	refusal := n.contacts.refusal()
 	s := rsm.Status{
 		Version: n.config.Version, Engine: Engine, ClusterID: id.Cluster, NodeID: id.Node,
 		Incarnation: id.Incarnation, Role: "follower", Settings: n.config.Settings,
@@ -54,7 +54,13 @@ func (n *Node) status() rsm.Status {
 		StateHash: fmt.Sprintf("%016x", 0), Members: []rsm.MemberStatus{},
 	}
 	if core == nil {
-		s.Health, s.Reason = rsm.HealthBootstrapping, waitsFor(missing, refusal)
+		s.Health, s.Reason = rsm.HealthBootstrapping, waits
+		if refusal != "" {
+			s.Reason = "this node does not take part: " + refusal
+		}
+		if stopped != nil {
+			s.Health, s.Reason = whyStopped(stopped)
+		}
 		for _, number := range n.nodeNumbers() {
 			s.Members = append(s.Members, n.member(number, true))
 		}
@@ -80,6 +86,9 @@ func (n *Node) status() rsm.Status {
 		s.Members = append(s.Members, n.memberSeenBy(r, number))
 	}
 	s.Health, s.Reason = n.verdict(core, r, at, refusal, stopped)
+	if stopped != nil {
+		s.Role, s.LeaderID = raft.Follower.String(), 0 // whatever it was when it ended
+	}
 	return s
 }
 
@@ -116,9 +125,20 @@ func (n *Node) memberSeenBy(r raft.Status, id raft.NodeID) rsm.MemberStatus {
 	return m
 }
 
-func waitsFor(missing []uint64, refusal string) string {
-	if refusal != "" {
-		return "this node does not take part: " + refusal
+// waitsFor says why the cluster has not formed yet. Called with mu held.
+func (n *Node) waitsFor() string {
+	if n.bootstrap == nil || n.joining {
+		return "the data directory is being opened"
+	}
+	missing := n.bootstrap.Missing()
+	if len(missing) == 0 {
+		by := n.dividedBy(n.bootstrap.Form(n.identity).Cluster)
+		if by == 0 {
+			return "everybody has been met, and the cluster forms"
+		}
+		return fmt.Sprintf("node %d has formed cluster %s with other data directories than those "+
+			"met by this node: one was emptied meanwhile. If node %d holds no data yet, empty its "+
+			"directory too, and the first start goes on", by, n.contacts.get(by).cluster, by)
 	}
 	var names []string
 	for _, id := range missing {
@@ -128,12 +148,24 @@ func waitsFor(missing []uint64, refusal string) string {
 		": a new cluster begins once every node of --cluster has met every other"
 }
 
+func whyStopped(err error) (rsm.Health, string) {
+	health := rsm.HealthQuarantined
+	if errors.Is(err, rsm.ErrNeedsUpgrade) {
+		health = rsm.HealthNeedsUpgrade
+	}
+	return health, "the node has stopped: " + err.Error()
+}
+
 // verdict is the node's health and a sentence that explains it.
 func (n *Node) verdict(c *core, r raft.Status, at *published, refusal string, stopped error) (
 	rsm.Health, string,
 ) {
 	if stopped != nil {
-		return rsm.HealthQuarantined, "the node has stopped: " + stopped.Error()
+		return whyStopped(stopped)
+	}
+	if c.full.log.Load() {
+		return rsm.HealthDiskFull, fmt.Sprintf("no space is left for the log in %s: this node "+
+			"acknowledges nothing until there is", n.config.Dir)
 	}
 	if d := c.writer.stalledFor(); d > n.config.DiskTimeout {
 		return rsm.HealthDiskStalled, fmt.Sprintf("a write to %s has not finished for %v",
@@ -145,6 +177,10 @@ func (n *Node) verdict(c *core, r raft.Status, at *published, refusal string, st
 	if at.point.Term < uint64(r.Hard.CurrentTerm) {
 		return rsm.HealthDegraded, fmt.Sprintf("node %d leads; this node is catching up, at entry "+
 			"%d", r.Leader, at.point.Index)
+	}
+	if c.full.any() {
+		return rsm.HealthDiskFull, fmt.Sprintf("no space is left in %s for a snapshot or the next "+
+			"log segment; the log still has some", n.config.Dir)
 	}
 	if away := n.away(r); len(away) > 0 {
 		return rsm.HealthDegraded, fmt.Sprintf("node %d leads; %s not connected to this node",

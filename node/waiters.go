@@ -13,11 +13,13 @@ type waiters struct {
 	mu    sync.Mutex
 	slots []*waiter
 	free  []uint32
+	open  int // without an answer
 }
 
 type waiter struct {
-	ticket replica.Ticket
-	answer chan answer // holds one
+	ticket   replica.Ticket
+	answered bool
+	answer   chan answer // holds one
 }
 
 // answer is a request's result or a read's.
@@ -29,6 +31,7 @@ type answer struct {
 func (w *waiters) add() *waiter {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.open++
 	if n := len(w.free); n > 0 {
 		slot := w.free[n-1]
 		w.free = w.free[:n-1]
@@ -44,12 +47,22 @@ func (w *waiters) add() *waiter {
 func (w *waiters) remove(x *waiter) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if !x.answered {
+		w.open--
+	}
 	select {
 	case <-x.answer: // came too late
 	default:
 	}
 	w.free = append(w.free, uint32(x.ticket))
-	x.ticket += 1 << 32
+	x.ticket, x.answered = x.ticket+1<<32, false
+}
+
+// none says whether everybody has an answer.
+func (w *waiters) none() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.open == 0
 }
 
 // wake gives answers to those who still wait for them.
@@ -59,12 +72,13 @@ func (w *waiters) wake(n int, at func(int) (replica.Ticket, answer)) {
 	for i := range n {
 		ticket, a := at(i)
 		slot := uint32(ticket)
-		if int(slot) >= len(w.slots) || w.slots[slot].ticket != ticket {
+		if int(slot) >= len(w.slots) {
 			continue
 		}
-		select {
-		case w.slots[slot].answer <- a:
-		default: // answered before
+		if x := w.slots[slot]; x.ticket == ticket && !x.answered {
+			w.open--
+			x.answered = true
+			x.answer <- a
 		}
 	}
 }

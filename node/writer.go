@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"drystone/disk"
 	"drystone/raft"
 )
 
@@ -18,6 +19,8 @@ type writer struct {
 	release raft.Index // segments wholly before it may go
 	wake    chan struct{}
 	busy    atomic.Int64 // when the write under way began, ns since the start; 0: none
+
+	released raft.Index // the writer's alone
 }
 
 func newWriter(c *core) *writer { return &writer{node: c, wake: make(chan struct{}, 1)} }
@@ -47,7 +50,6 @@ func (w *writer) kick() {
 // fsync), so the node stops and recovers from what a new start reads.
 func (w *writer) run(stop <-chan struct{}) {
 	var appends []raft.Append
-	var released raft.Index
 	for {
 		select {
 		case <-stop:
@@ -61,7 +63,14 @@ func (w *writer) run(stop <-chan struct{}) {
 		if len(appends) > 0 {
 			w.busy.Store(max(1, int64(time.Since(w.node.started))))
 			err := w.node.store.Write(appends)
+			for disk.IsFull(err) && w.waitForSpace(stop, err) {
+				err = w.node.store.Write(appends)
+			}
 			w.busy.Store(0)
+			if disk.IsFull(err) {
+				return // the node stops
+			}
+			w.node.full.log.Store(false)
 			if err != nil {
 				w.node.fail(err)
 				return
@@ -74,14 +83,47 @@ func (w *writer) run(stop <-chan struct{}) {
 			clear(appends)
 			w.node.prepare()
 		}
-		if release > released {
-			released = release
-			if err := w.node.store.Release(release); err != nil {
-				w.node.fail(err)
-				return
-			}
+		if !w.releaseTo(release) {
+			return
 		}
 	}
+}
+
+// fullPause is how often a write that found the disk full is tried again.
+const fullPause = 200 * time.Millisecond
+
+// waitForSpace lets some time pass, and gives up what snapshots have made needless. It is false
+// when the node stops.
+func (w *writer) waitForSpace(stop <-chan struct{}, err error) bool {
+	if !w.node.full.log.Swap(true) {
+		w.node.logger.Error("no space for the log: this node writes nothing and leads nobody until "+
+			"there is", "cause", err)
+	}
+	pause := time.NewTimer(fullPause)
+	defer pause.Stop()
+	select {
+	case <-stop:
+		return false
+	case <-pause.C:
+	}
+	w.mu.Lock()
+	release := w.release
+	w.mu.Unlock()
+	return w.releaseTo(release)
+}
+
+// releaseTo gives up segments wholly before first. It is false when that failed, and the node
+// with it.
+func (w *writer) releaseTo(first raft.Index) bool {
+	if first <= w.released {
+		return true
+	}
+	w.released = first
+	if err := w.node.store.Release(first); err != nil {
+		w.node.fail(err)
+		return false
+	}
+	return true
 }
 
 // stalledFor says how long the write under way has taken.

@@ -7,136 +7,8 @@ import (
 	"strings"
 )
 
-// The commands of scripts: the cluster, its nodes, their disks. script_network_test.go has those
-// of the network.
-
-// cmdCluster starts nodes as their disks left them.
-func (s *script) cmdCluster(args []string) error {
-	s.nodes, s.net, s.held = nil, nil, nil
-	s.cut, s.leaders, s.applied = map[[2]NodeID]bool{}, map[Term]NodeID{}, map[Index]Term{}
-	s.config = Config{Seed: 1, HeartbeatTicks: 3, ElectionTicks: 10}
-	given := map[string]string{}
-	for _, a := range args {
-		key, value, _ := strings.Cut(a, "=")
-		given[key] = value
-	}
-	take := func(key string, set func(uint64)) error {
-		value, ok := given[key]
-		delete(given, key)
-		if !ok {
-			return nil
-		}
-		n, err := parseNumber(value)
-		set(n)
-		return err
-	}
-	into := func(field *int) func(uint64) { return func(n uint64) { *field = int(n) } }
-	err := errors.Join(
-		take("nodes", func(n uint64) {
-			for id := range n {
-				s.nodes = append(s.nodes, &player{id: NodeID(id + 1), script: s})
-			}
-		}),
-		take("seed", func(n uint64) { s.config.Seed = n }),
-		take("heartbeat", into(&s.config.HeartbeatTicks)),
-		take("election", into(&s.config.ElectionTicks)),
-		take("stall", into(&s.config.DiskTicks)),
-		take("append_bytes", into(&s.config.MaxAppendBytes)),
-		take("inflight", into(&s.config.MaxInflight)),
-		take("trailing", into(&s.config.TrailingBytes)),
-		take("apply_bytes", into(&s.config.MaxApplyBytes)),
-	)
-	if err != nil || len(s.nodes) == 0 {
-		return fmt.Errorf("nodes=3, for one: %w", err)
-	}
-	if err := s.furnish(given); err != nil {
-		return err
-	}
-	for _, p := range s.nodes {
-		if given["down"] == "" || !strings.Contains(","+given["down"]+",", fmt.Sprintf(",n%d,", p.id)) {
-			p.start()
-		}
-	}
-	return nil
-}
-
-// furnish puts logs, terms and votes on the disks.
-func (s *script) furnish(given map[string]string) error {
-	members := Members{}
-	for _, p := range s.nodes {
-		list := &members.Voters
-		if strings.Contains(","+given["learners"]+",", fmt.Sprintf(",n%d,", p.id)) {
-			list = &members.Learners
-		}
-		*list = append(*list, p.id)
-	}
-	if given["members"] != "" {
-		var err error
-		if members, err = parseMembers(given["members"]); err != nil {
-			return err
-		}
-	}
-	// each reads "n1:x n2,n3:y", or a value for all.
-	each := func(key string, set func(p *player, value string) error) error {
-		for _, part := range strings.Fields(given[key]) {
-			who, value, ok := strings.Cut(part, ":")
-			if !ok {
-				who, value = "all", part
-			}
-			some, err := s.some([]string{who})
-			if err != nil {
-				return err
-			}
-			for _, p := range some {
-				if err := set(p, value); err != nil {
-					return fmt.Errorf("%s: %w", key, err)
-				}
-			}
-		}
-		delete(given, key)
-		return nil
-	}
-	for _, p := range s.nodes {
-		p.snap.Members = members
-	}
-	err := errors.Join(
-		each("snapshot", func(p *player, v string) error {
-			at, err := parsePosition(v)
-			p.snap.LastIncludedIndex, p.snap.LastIncludedTerm = at.Index, at.Term
-			p.hard.CurrentTerm = at.Term
-			return err
-		}),
-		each("log", func(p *player, v string) (err error) {
-			p.entries, err = parseLog(v)
-			p.hard.CurrentTerm = p.entries[len(p.entries)-1].Term
-			return err
-		}),
-		each("term", func(p *player, v string) error {
-			n, err := parseNumber(v)
-			p.hard.CurrentTerm = Term(n)
-			return err
-		}),
-		each("vote", func(p *player, v string) (err error) {
-			p.hard.VotedFor, err = parseNode(v)
-			return err
-		}),
-		each("disk", func(p *player, v string) error { p.manual = true; return oneOf(v, "manual") }),
-		each("apply", func(p *player, v string) error { p.slow = true; return oneOf(v, "manual") }),
-	)
-	for key := range given {
-		if !slices.Contains([]string{"down", "learners", "members"}, key) {
-			err = errors.Join(err, fmt.Errorf("a cluster has no %q", key))
-		}
-	}
-	return err
-}
-
-func oneOf(value string, allowed ...string) error {
-	if !slices.Contains(allowed, value) {
-		return fmt.Errorf("%q is not one of %v", value, allowed)
-	}
-	return nil
-}
+// The commands of scripts that play nodes and their hosts. script_network_test.go has those of the
+// network.
 
 func (s *script) cmdStatus(args []string) error {
 	some, err := s.some(args)
@@ -165,8 +37,8 @@ func (s *script) cmdLog(args []string) error {
 		if p.raft.log.base.Index > 0 {
 			base = fmt.Sprintf("(%v) ", p.raft.log.base)
 		}
-		s.printf("%s%s%s", column(fmt.Sprintf("n%d@%d log", p.id, p.raft.currentTerm)), base,
-			formatLog(p.raft.log.entries))
+		s.printf("%s%s", column(fmt.Sprintf("n%d@%d log", p.id, p.raft.currentTerm)),
+			strings.TrimSpace(base+formatLog(p.raft.log.entries)))
 	}
 	return err
 }
@@ -479,6 +351,16 @@ func (s *script) cmdRestart(args []string) error {
 		p.start()
 	}
 	return err
+}
+
+// cmdWipe empties the disk of a node that is down: it comes back under its name, and knows nothing.
+func (s *script) cmdWipe(args []string) error {
+	p, _, err := s.one(args)
+	if err != nil || p.raft != nil {
+		return errors.Join(err, errors.New("wipe n1, which is down"))
+	}
+	p.hard, p.entries, p.snap = HardState{}, nil, SnapshotMeta{Members: p.snap.Members}
+	return nil
 }
 
 // cmdBusy keeps a host from asking for Ready, so that several inputs come in between.

@@ -271,26 +271,30 @@ func (s *script) cmdMisdirect(args []string) error {
 	return p.do(func() error { p.raft.Step(m); return nil })
 }
 
-// cmdCompact makes a snapshot durable, of all that is applied or up to an index, and tells.
+// cmdCompact makes a snapshot durable, of all that is applied or up to an index, and tells. The
+// term is needed when the log has forgotten it: compact n1 2@1.
 func (s *script) cmdCompact(args []string) error {
 	p, rest, err := s.one(args)
 	if err != nil || p.raft == nil {
 		return errors.Join(err, errors.New("compact n1, which is up"))
 	}
-	at := p.raft.applying.applied
+	at := Position{Index: p.raft.applying.applied}
 	if len(rest) > 0 {
-		i, err := parseNumber(rest[0])
-		if err != nil {
+		index, term, _ := strings.Cut(rest[0]+"@0", "@")
+		i, errI := parseNumber(index)
+		t, errT := parseNumber(strings.TrimSuffix(term, "@0"))
+		if err := errors.Join(errI, errT); err != nil {
 			return err
 		}
-		at = Index(i)
+		at = Position{Index(i), Term(t)}
 	}
-	t, ok := p.raft.log.term(at)
-	if !ok {
-		return fmt.Errorf("n%d does not know the term of %d", p.id, at)
+	if t, ok := p.raft.log.term(at.Index); ok {
+		at.Term = t
 	}
-	meta := SnapshotMeta{at, t, p.raft.configAt(at)}
-	p.snap = meta
+	meta := SnapshotMeta{at.Index, at.Term, p.raft.configAt(at.Index)}
+	if at.Index > p.snap.LastIncludedIndex {
+		p.snap = meta
+	}
 	return p.do(func() error { p.raft.Compact(meta); return nil })
 }
 

@@ -150,7 +150,8 @@ func init() {
 		"cut": (*script).cmdCut, "heal": (*script).cmdHeal,
 
 		"disk": (*script).cmdDisk, "write": (*script).cmdWrite, "persist": (*script).cmdPersist,
-		"crash": (*script).cmdCrash, "restart": (*script).cmdRestart, "busy": (*script).cmdBusy,
+		"wipe": (*script).cmdWipe, "crash": (*script).cmdCrash, "restart": (*script).cmdRestart,
+		"busy":  (*script).cmdBusy,
 		"drain": (*script).cmdDrain, "applied": (*script).cmdApplied,
 		"compact": (*script).cmdCompact, "ship": (*script).cmdShip,
 	}
@@ -204,7 +205,7 @@ func (s *script) checkCluster() error {
 		r := p.raft
 		if r.role.kind() == Leader {
 			if was, ok := s.leaders[r.currentTerm]; ok && was != p.id {
-				return fmt.Errorf("Election Safety: n%d and n%d lead term %d", was, p.id, r.currentTerm)
+				return fmt.Errorf("election safety: n%d and n%d lead term %d", was, p.id, r.currentTerm)
 			}
 			s.leaders[r.currentTerm] = p.id
 		}
@@ -229,7 +230,7 @@ func logMatching(a, b *log) error {
 			return nil
 		}
 		if agree && x != y {
-			return fmt.Errorf("Log Matching: they have %d@%d and %d@%d below an entry in common", i, x, i, y)
+			return fmt.Errorf("log matching: %d@%d and %d@%d below an entry in common", i, x, i, y)
 		}
 		agree = agree || x == y
 	}

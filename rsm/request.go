@@ -85,6 +85,7 @@ const (
 	CodeBootstrapping  Code = "bootstrapping"
 	CodeQuarantined    Code = "quarantined"
 	CodeOutcomeUnknown Code = "outcome_unknown"
+	CodeValueTooLarge  Code = "value_too_large" // more than one message between nodes may carry
 )
 
 // Result is what became of one request, with what the machine replied.

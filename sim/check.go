@@ -79,105 +79,6 @@ func newChecker(w *world) checker {
 	return checker{world: w, leaders: map[raft.Term]office{}, votes: map[ballot]raft.NodeID{}}
 }
 
-// identity checks what a node found in its directory, or has just saved there.
-func (c *checker) identity(h *host) {
-	r, id := &h.record, &h.identity
-	fail := func(what string) { c.world.fail("Identity", "n%d: %s", h.id, what) }
-	if r.incarnation != "" && r.incarnation != id.Incarnation {
-		fail("the directory's incarnation changed")
-	}
-	if r.cluster != "" && r.cluster != id.Cluster {
-		fail("the directory changed its cluster")
-	}
-	if id.Boot < r.boot {
-		fail("the boot number went back")
-	}
-	if id.Cluster != "" {
-		if c.cluster != "" && c.cluster != id.Cluster {
-			fail("two clusters formed from one set of nodes")
-		}
-		c.cluster = id.Cluster
-	}
-	r.incarnation, r.cluster, r.boot = id.Incarnation, id.Cluster, id.Boot
-}
-
-// restored compares what a node recovered with what its disk had acknowledged. Beyond that, only
-// a beginning of the write that was under way may have survived.
-func (c *checker) restored(h *host, found *raft.Restored) {
-	r := &h.record
-	expected := r.durable.copy()
-	if r.damaged {
-		r.damaged = false
-		expected.truncate(found)
-	}
-	matched := c.agrees(h, &expected, found)
-	for i := range r.pending {
-		if matched {
-			break
-		}
-		expected.apply(&r.pending[i])
-		matched = c.agrees(h, &expected, found)
-	}
-	if !matched {
-		c.world.fail(durability, "n%d recovered term %d vote %d, snapshot %d, log up to %d; "+
-			"its disk had acknowledged term %d vote %d, snapshot %d, log up to %d@%d (%d writes "+
-			"were under way)", h.id, found.Hard.CurrentTerm, found.Hard.VotedFor,
-			found.Snapshot.LastIncludedIndex, lastOf(found), r.durable.hard.CurrentTerm,
-			r.durable.hard.VotedFor, max(r.saved, r.durable.base), r.durable.last(),
-			r.durable.lastTerm(), len(r.pending))
-	}
-	r.durable, r.pending = expected, nil
-	r.handed = expected.copy()
-	h.seen.applied = found.Snapshot.LastIncludedIndex
-}
-
-func lastOf(d *raft.Restored) raft.Index {
-	if n := len(d.Entries); n > 0 {
-		return max(d.Entries[n-1].Index, d.Snapshot.LastIncludedIndex)
-	}
-	return d.Snapshot.LastIncludedIndex
-}
-
-// agrees says whether a node that should have the log m may have found this.
-func (c *checker) agrees(h *host, m *mirror, found *raft.Restored) bool {
-	at := found.Snapshot.LastIncludedIndex
-	if found.Hard != m.hard || at < h.record.saved || at < m.base {
-		return false
-	}
-	// A snapshot that came from the leader is found before the log says that it replaces it.
-	ahead := at > m.last()
-	if ahead && at > h.record.received {
-		return false
-	}
-	if !ahead && lastOf(found) != m.last() {
-		return false
-	}
-	if term, ok := m.term(at); ok && at > 0 && term != found.Snapshot.LastIncludedTerm {
-		return false
-	}
-	for i := range found.Entries {
-		e := &found.Entries[i]
-		term, ok := m.term(e.Index)
-		if !ok {
-			if e.Index < m.base {
-				continue
-			}
-			return false
-		}
-		if term != e.Term {
-			return false
-		}
-		digest, ok := c.chain.digest(e.Index, e.Term)
-		if ok && digest != digestBytes(uint64(e.Kind), e.Data) {
-			return false
-		}
-	}
-	if ahead {
-		m.install(at, found.Snapshot.LastIncludedTerm, false)
-	}
-	return true
-}
-
 // crashed notes nothing but exists to say so: what was handed to the disk and not acknowledged
 // stays in pending until a start tells how much of it survived.
 func (c *checker) crashed(h *host) { h.seen = view{} }
@@ -321,7 +222,7 @@ func (c *checker) elected(h *host) {
 	w.reach(markElected)
 	w.moment(h)
 	if w.healing {
-		w.electionsHealed++
+		w.stable(h)
 	}
 	if n := raft.Index(len(c.committed)); n > 0 {
 		// With Log Matching, the last one stands for all before it.

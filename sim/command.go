@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -12,11 +13,11 @@ import (
 // Command is the body of `drystone sim`.
 type Command struct {
 	Seed     uint64        // --seed: the first one
-	Runs     int           // --runs: that many seeds from there on; 0: one
-	For      time.Duration // --for: seeds from there on until so much real time has passed; 0: --runs
+	Runs     int           // --seeds: that many seeds from there on; 0: one
+	For      time.Duration // --for: seeds from there on until so much real time has passed; 0: --seeds
 	Workers  int           // --workers: worlds at once; 0: one a processor
 	Nodes    int           // --nodes: as Options
-	Duration time.Duration // --duration
+	Duration time.Duration // --time
 	MinOps   int           // --ops
 	Trace    bool          // --trace: every event of one seed
 	KeepOn   bool          // --keep-going: do not stop at the first failing seed
@@ -42,6 +43,8 @@ func (c Command) Run(out io.Writer) (ok bool, err error) {
 		printReport(out, &r)
 		return r.OK(), nil
 	}
+	// Worlds leave much garbage and little behind: collect it less often.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	return c.many(o, out), nil
 }
 

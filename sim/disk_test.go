@@ -3,7 +3,10 @@ package sim
 import (
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,26 +60,27 @@ func TestCrashAtEveryDiskOp(t *testing.T) {
 	}
 	step := uint64(1)
 	if testing.Short() || raceEnabled {
-		step = 7
+		step = 3
 	}
-	died := uint64(0)
-	for at := uint64(1); at <= count; at += step {
+	var died atomic.Uint64
+	inParallel(int(count/step), func(i int) {
+		at := 1 + uint64(i)*step
 		one := scripted(1, 3)
 		one.hosts[0].crashAt = at
 		mustHold(t, one, fmt.Sprintf("n1 loses power at its disk operation %d", at))
-		died += one.reached[markDiskOp]
-		if at%3 != 0 {
-			continue
+		died.Add(one.reached[markDiskOp])
+		if i%3 != 0 {
+			return
 		}
 		all := scripted(at, 3)
 		for _, h := range all.hosts {
 			h.crashAt = at
 		}
 		mustHold(t, all, fmt.Sprintf("every node loses power at its disk operation %d", at))
-	}
+	})
 	// The last ones belong to the probes, which nothing may disturb.
-	if died < 9*count/step/10 {
-		t.Errorf("%d crashes in %d runs", died, count/step)
+	if died.Load() < 9*count/step/10 {
+		t.Errorf("%d crashes in %d runs", died.Load(), count/step)
 	}
 }
 
@@ -96,10 +100,14 @@ func TestEveryTruncation(t *testing.T) {
 	if testing.Short() || raceEnabled {
 		stride = 37
 	}
-	for cut := int64(0); cut <= 4<<10; cut += stride {
+	inParallel(int(4<<10/stride)+1, func(i int) {
+		cut := int64(i) * stride
 		w := successor(base)
 		h := w.hosts[0]
-		truncate(t, h.mem, name, end-cut)
+		if err := truncate(h.mem, name, end-cut); err != nil {
+			t.Error(err)
+			return
+		}
 		h.record.damaged = true
 		mustHold(t, w, fmt.Sprintf("%s cut to %d bytes, %d short of its end", name, end-cut, cut))
 		for i := range base.clients.ops {
@@ -108,14 +116,28 @@ func TestEveryTruncation(t *testing.T) {
 				continue
 			}
 			if now.done == nil || now.done.index != was.done.index {
-				t.Fatalf("cut %d: the %v, which took effect at entry %d, is gone", cut, was,
+				t.Errorf("cut %d: the %v, which took effect at entry %d, is gone", cut, was,
 					was.done.index)
 			}
 		}
 		if h.identity.Boot < 3 {
-			t.Fatalf("cut %d: the node did not boot twice", cut)
+			t.Errorf("cut %d: the node did not boot twice", cut)
 		}
+	})
+}
+
+// inParallel calls f for 0 to n-1, on all processors.
+func inParallel(n int, f func(i int)) {
+	var next atomic.Int64
+	var group sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		group.Go(func() {
+			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+				f(int(i))
+			}
+		})
 	}
+	group.Wait()
 }
 
 // lastRecord is the log file written last, and where its last record ends.
@@ -130,8 +152,7 @@ func lastRecord(t *testing.T, m *disk.Mem) (name string, end int64) {
 	return name, end
 }
 
-func truncate(t *testing.T, m *disk.Mem, name string, size int64) {
-	t.Helper()
+func truncate(m *disk.Mem, name string, size int64) error {
 	f, err := m.Dir().Open(name)
 	if err == nil {
 		err = f.Truncate(size)
@@ -139,9 +160,7 @@ func truncate(t *testing.T, m *disk.Mem, name string, size int64) {
 	if err == nil {
 		err = f.Datasync()
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	return err
 }
 
 // successor is a world that begins with the disks that another ended with, and with all that is

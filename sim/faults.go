@@ -93,6 +93,12 @@ func (w *world) strike(f fault, h *host) {
 	case faultStall:
 		h.stalled = w.now + w.random.spread(3*second)
 		w.trace.line(h, "the disk stalls")
+	case faultTransfer:
+		if l := w.leader(); l != nil && h != l {
+			l.pile.transfers = append(l.pile.transfers, h.id)
+			w.trace.line(l, "is asked to hand over")
+			l.wake()
+		}
 	}
 }
 

@@ -21,6 +21,9 @@ const (
 	perOperation   = 200 * ms // of those that are still missing
 )
 
+// electionsHealthy bounds the leaders elected after the last fault.
+const electionsHealthy = 6
+
 // phase is a step of the proof that the cluster is well again.
 type phase uint8
 
@@ -49,6 +52,15 @@ func (w *world) onHeal() {
 	w.coreGoal = w.clients.acked + 10
 	w.enter(phaseCore)
 	w.always(checkEvery, evCheck, 0, 0, 0)
+}
+
+// stable checks that a cluster in which nothing goes wrong keeps its leaders. A few elections are
+// due: when the faults end, and when those who were ill come back.
+func (w *world) stable(h *host) {
+	w.elections++
+	if w.elections > electionsHealthy {
+		w.fail("Stability", "n%d is the leader number %d since the last fault", h.id, w.elections)
+	}
 }
 
 // chooseCore leaves a minority ill, the leader with preference: down, standing still, with a disk
@@ -94,8 +106,8 @@ func (w *world) chooseCore() {
 	w.trace.partition()
 }
 
-// recover makes all nodes and links well.
-func (w *world) recover() {
+// cureAll makes all nodes and links well.
+func (w *world) cureAll() {
 	w.trace.line(nil, "all is well")
 	w.net.mend()
 	for _, h := range w.hosts {
@@ -126,7 +138,7 @@ func (w *world) onCheck() {
 	case phaseCore:
 		w.within(coreWithin, "a majority that nothing disturbs gets nothing done")
 		if c.acked >= w.coreGoal {
-			w.recover()
+			w.cureAll()
 			w.missing = missing
 			w.enter(phaseWork)
 		}

@@ -16,6 +16,7 @@ type pile struct {
 	applied   []applied
 	saved     []raft.SnapshotMeta
 	shipped   []shipped
+	transfers []raft.NodeID
 	submits   []submit
 	reads     []read
 	cancels   []replica.Ticket
@@ -60,7 +61,7 @@ func (p *pile) empty() {
 	clear(p.reads)
 	*p = pile{
 		received: p.received[:0], lost: p.lost[:0], applied: p.applied[:0], saved: p.saved[:0],
-		shipped: p.shipped[:0], submits: p.submits[:0], reads: p.reads[:0],
+		shipped: p.shipped[:0], transfers: p.transfers[:0], submits: p.submits[:0], reads: p.reads[:0],
 		cancels: p.cancels[:0],
 	}
 }
@@ -122,6 +123,10 @@ func (h *host) feed(now uint64) {
 	}
 	for _, s := range p.shipped {
 		r.Shipped(s.to, s.meta, s.ok)
+	}
+	for _, to := range p.transfers {
+		// It may lead no more, or hand over already: then this one is void.
+		_ = r.Transfer(to)
 	}
 	for i := range p.submits {
 		s := &p.submits[i]

@@ -29,11 +29,12 @@ const (
 	faultClog                   // a link holds everything back, then delivers it at once
 	faultReset                  // a connection breaks
 	faultStall                  // a disk takes seconds
+	faultTransfer               // no fault: leadership is handed over, perhaps to the wrong one
 	faultCount
 )
 
 var faultNames = [faultCount]string{"kill", "power", "blackout", "diskop", "syncerror", "pause",
-	"partition", "isolate", "clog", "reset", "stall"}
+	"partition", "isolate", "clog", "reset", "stall", "transfer"}
 
 // plan is what a seed draws before its world begins: how large the cluster is, what goes wrong
 // in it and how often, and how tiny the limits are that code meets rarely in production. A

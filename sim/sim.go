@@ -86,7 +86,7 @@ func (r *Report) Replay() string {
 		s += fmt.Sprintf(" --nodes %d", o.Nodes)
 	}
 	if o.Duration != d.Duration {
-		s += fmt.Sprintf(" --duration %v", o.Duration)
+		s += fmt.Sprintf(" --time %v", o.Duration)
 	}
 	if o.MinOps != d.MinOps {
 		s += fmt.Sprintf(" --ops %d", o.MinOps)
@@ -112,7 +112,6 @@ func (w *world) report() (r Report) {
 	r.Took = time.Since(began)
 	r.Committed = uint64(len(w.check.committed))
 	r.Acked, r.Digest = w.clients.acked, w.digest
-	println("ELECTIONS", w.electionsHealed, int(w.phase))
 	r.faults, r.reached = w.faults, w.reached
 	for _, n := range w.faults {
 		r.Faults += n

@@ -23,8 +23,11 @@ func seedsOK(t *testing.T, o Options, first uint64, count int) Summary {
 // TestSeeds runs as many drawn worlds as a test may take; the long runs are the command's.
 func TestSeeds(t *testing.T) {
 	count := 24
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		count = 6
+	case raceEnabled:
+		count = 12
 	}
 	s := seedsOK(t, Options{}, 1, count)
 	t.Log(s.String())
@@ -34,7 +37,7 @@ func TestSeeds(t *testing.T) {
 	if s.Acked < uint64(count)*1000 {
 		t.Errorf("only %d operations acknowledged in %d runs", s.Acked, count)
 	}
-	if testing.Short() {
+	if count < 24 {
 		return
 	}
 	for _, name := range markNames {
@@ -63,7 +66,7 @@ func TestSizes(t *testing.T) {
 // processors do.
 func TestDeterminism(t *testing.T) {
 	for _, seed := range []uint64{3, 7, 12} {
-		o := Options{Seed: seed, Duration: 20 * time.Second, MinOps: 100}
+		o := Options{Seed: seed, Duration: 8 * time.Second, MinOps: 100}
 		plain := Run(o)
 		var sums []uint64
 		for _, procs := range []int{1, 2} {
@@ -144,7 +147,7 @@ func TestCommand(t *testing.T) {
 	}
 	r := Report{Options: Options{Seed: 5, Nodes: 2, Duration: time.Second, MinOps: 1000},
 		Property: electionSafety}
-	if got, want := r.Replay(), "drystone sim --seed 5 --nodes 2 --duration 1s --trace"; got != want {
+	if got, want := r.Replay(), "drystone sim --seed 5 --nodes 2 --time 1s --trace"; got != want {
 		t.Errorf("replay %q, want %q", got, want)
 	}
 	if !strings.HasSuffix(r.String(), "FAIL Election Safety") {

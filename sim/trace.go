@@ -101,7 +101,7 @@ func (t *tracer) plan(p *plan) {
 	fmt.Fprintf(t.out, "seed %d: %d nodes, faults", t.world.options.Seed, p.nodes)
 	for f, mean := range p.every {
 		if mean > 0 {
-			fmt.Fprintf(t.out, " %s/%ds", faultNames[f], (mean+second/2)/second)
+			fmt.Fprintf(t.out, " %s/%dms", faultNames[f], mean/ms)
 		}
 	}
 	fmt.Fprintf(t.out, "\nnetwork: delay %d+%d µs loss %d duplicate %d replay %d ppm reorder %v\n",
@@ -142,8 +142,8 @@ func (t *tracer) wrote(h *host, appends []raft.Append) {
 	}
 	for i := range appends {
 		a := &appends[i]
-		t.printf(h, "disk #%d term=%d vote=%d%s%s then %d messages", a.Seq, a.Hard.CurrentTerm,
-			a.Hard.VotedFor, entriesText(a.Entries), snapshotText(a), len(a.After))
+		t.printf(h, "wrote #%d: term=%d vote=n%d%s%s, releases %d messages", a.Seq,
+			a.Hard.CurrentTerm, a.Hard.VotedFor, entriesText(a.Entries), snapshotText(a), len(a.After))
 	}
 }
 

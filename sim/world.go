@@ -10,33 +10,33 @@ import (
 // happens to them, in one thread and in virtual time. Nothing in it depends on anything but its
 // Options, so that a seed is a name for a run.
 type world struct {
-	options         Options
-	plan            plan
-	now             int64 // µs
-	planned         uint64
-	agenda          agenda
-	random          random
-	hosts           []*host
-	net             network
-	clients         clients
-	truth           truth
-	check           checker
-	trace           tracer
-	healing         bool // the safety phase is over: no more faults
-	healed          int64
-	done            bool
-	script          func() // a test's own doing
-	phase           phase
-	phaseSince      int64
-	coreGoal        int   // acknowledged operations that a core of a majority must get to
-	missing         int64 // acknowledged operations, when the last fault was over
-	electionsHealed int
-	probes          int // the first probe among the operations
-	steps           uint64
-	digest          uint64
-	faults          [faultCount]uint64
-	reached         [markCount]uint64
-	arena           []byte // room for messages
+	options    Options
+	plan       plan
+	now        int64 // µs
+	planned    uint64
+	agenda     agenda
+	random     random
+	hosts      []*host
+	net        network
+	clients    clients
+	truth      truth
+	check      checker
+	trace      tracer
+	healing    bool // the safety phase is over: no more faults
+	healed     int64
+	done       bool
+	script     func() // a test's own doing
+	phase      phase
+	phaseSince int64
+	coreGoal   int   // acknowledged operations that a core of a majority must get to
+	missing    int64 // acknowledged operations, when the last fault was over
+	elections  int   // since the last fault
+	probes     int   // the first probe among the operations
+	steps      uint64
+	digest     uint64
+	faults     [faultCount]uint64
+	reached    [markCount]uint64
+	arena      []byte // room for messages
 }
 
 // failure is a broken property. It travels as a panic, so that the world stops in the state
