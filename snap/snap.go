@@ -117,6 +117,14 @@ func size(dir disk.Dir, name string) (int64, error) {
 // Open returns what a snapshot is of and its content. Every chunk is checked before any of it is
 // returned, the whole before io.EOF; what fails gives a *DamageError.
 func Open(dir disk.Dir, info Info) (raft.SnapshotMeta, io.ReadCloser, error) {
+	meta, r, err := open(dir, info)
+	if err != nil {
+		return meta, nil, err // not a nil *reader, which would be no nil ReadCloser
+	}
+	return meta, r, nil
+}
+
+func open(dir disk.Dir, info Info) (raft.SnapshotMeta, *reader, error) {
 	file, err := dir.OpenRead(info.Name)
 	if err != nil {
 		return raft.SnapshotMeta{}, nil, fmt.Errorf("open snapshot: %w", err)

@@ -37,6 +37,7 @@ type Store struct {
 	mu    sync.Mutex
 	snaps []snap.Info // durable, newest first
 	base  snap.Info   // the newest that the log stands on; zero: none
+	parts []snap.Info // of received snapshots, for a sender to go on with
 }
 
 // ErrNoSnapshot says that there is no snapshot yet.
@@ -67,6 +68,9 @@ func Open(dir disk.Dir, id Identity, o Options) (*Store, Restored, error) {
 	}
 	s := &Store{dir: dir, log: log, snaps: snaps}
 	restored, err := s.restore(found, o.InitialMembers)
+	if err == nil {
+		err = s.findParts()
+	}
 	if err != nil {
 		log.Close()
 		return nil, Restored{}, err
@@ -125,6 +129,12 @@ func (s *Store) SaveSnapshot(meta raft.SnapshotMeta, content io.WriterTo) (int64
 	if err != nil {
 		return 0, err
 	}
+	s.saved(info)
+	return info.Bytes, nil
+}
+
+// saved notes a snapshot that is durable and whole.
+func (s *Store) saved(info snap.Info) {
 	covered := s.covers(info)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,7 +142,6 @@ func (s *Store) SaveSnapshot(meta raft.SnapshotMeta, content io.WriterTo) (int64
 	if covered && info.Index > s.base.Index {
 		s.base = info
 	}
-	return info.Bytes, nil
 }
 
 // insert keeps snaps newest first.
@@ -189,6 +198,7 @@ func (s *Store) removeOld(base snap.Info) error {
 		}
 	}
 	s.snaps = keep
+	old = append(old, s.staleParts(base.Index)...)
 	s.mu.Unlock()
 	return s.remove(old)
 }
@@ -211,13 +221,32 @@ func (s *Store) remove(old []snap.Info) error {
 // OpenSnapshot opens the newest snapshot that the log stands on, to be sent to a peer. It stays
 // readable while it is open. The error is ErrNoSnapshot if there is none.
 func (s *Store) OpenSnapshot() (raft.SnapshotMeta, io.ReadCloser, error) {
-	s.mu.Lock()
-	base := s.base
-	s.mu.Unlock()
-	if base.Name == "" {
-		return raft.SnapshotMeta{}, nil, ErrNoSnapshot
+	for {
+		base, err := s.newest()
+		if err != nil {
+			return raft.SnapshotMeta{}, nil, err
+		}
+		meta, content, err := snap.Open(s.dir, base)
+		if !s.overtaken(base, err) {
+			return meta, content, err
+		}
 	}
-	return snap.Open(s.dir, base)
+}
+
+func (s *Store) newest() (snap.Info, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.base.Name == "" {
+		return snap.Info{}, ErrNoSnapshot
+	}
+	return s.base, nil
+}
+
+// overtaken says that a snapshot is gone because a newer one has made it needless.
+func (s *Store) overtaken(base snap.Info, err error) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return errors.Is(err, fs.ErrNotExist) && s.base != base
 }
 
 // OpenInstalled opens the snapshot that an Append named, to restore the machine from it; if a later

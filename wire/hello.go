@@ -22,13 +22,17 @@ type Hello struct {
 	Protocol    uint32
 	Node, To    uint64 // To: whom the speaker believes to talk to
 	Boot        uint64 // counts the starts of this incarnation
-	Features    uint64 // a bit each; none is assigned yet
+	Features    uint64 // a bit each
 	Cluster     string // 32 hex digits; "" while the cluster is not formed
 	Incarnation string // of the data directory; 32 hex digits
 
 	// Advertised addresses, host:port: hints for people and clients.
 	Peer, HTTP, RESP string
 }
+
+// FeatureShip, in a dialer's Hello, says that the connection is to carry one snapshot instead of
+// messages. An acceptor that will take it so says it too.
+const FeatureShip = 1 << 0
 
 // HelloCode says why a Hello is refused.
 type HelloCode string

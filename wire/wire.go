@@ -57,6 +57,13 @@ const (
 
 	kindHello      = 32
 	kindHelloReply = 33
+
+	kindShipOffer   = 48
+	kindShipHave    = 49
+	kindShipChunk   = 50
+	kindShipEnd     = 51
+	kindShipVerdict = 52
+	kindShipAlive   = 53
 )
 
 // The bits of a flags byte. Others are refused: a later version adds tagged fields instead.
