@@ -109,6 +109,12 @@ func (t *Transport) serve(conn net.Conn) {
 	conn.SetDeadline(time.Time{})
 	p := t.peer(raft.NodeID(h.Node))
 	l := newLink(conn, h)
+	if h.Features&wire.FeatureShip != 0 {
+		if t.config.Accept != nil {
+			p.receiveShip(l, r)
+		}
+		return
+	}
 	if !p.establish(t.ctx, l, true) {
 		return
 	}
@@ -128,6 +134,9 @@ func (t *Transport) welcome(conn net.Conn, r *bufio.Reader) (wire.Hello, error) 
 	}
 	verdict := t.judge(h)
 	verdict.Hello = t.hello(h.Node)
+	if t.config.Accept != nil {
+		verdict.Hello.Features |= h.Features & wire.FeatureShip
+	}
 	if verdict.Code != wire.HelloOK {
 		t.refusing(h.Node, conn.RemoteAddr(), verdict)
 	}

@@ -1,10 +1,8 @@
 package transport
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net"
 	"time"
@@ -116,43 +114,16 @@ func (p *peer) connect(ctx context.Context) (*link, error) {
 	return l, nil
 }
 
-// introduce is the dialer's side of the handshake.
+// introduce is the handshake of a connection for messages.
 func (p *peer) introduce(conn net.Conn) (wire.Hello, error) {
-	tune(conn)
-	conn.SetDeadline(time.Now().Add(p.t.config.HandshakeTimeout))
-	hello := p.t.hello(uint64(p.id))
-	if _, err := conn.Write(wire.AppendHelloFrame(nil, hello)); err != nil {
-		return wire.Hello{}, err
+	shaken, err := p.t.shake(conn, p.id, 0)
+	if shaken.theirs.Code != wire.HelloOK {
+		p.refusedBy(shaken.theirs)
 	}
-	r := bufio.NewReaderSize(conn, handshakeBuffer)
-	reply, err := readReply(r)
-	if err != nil {
-		return wire.Hello{}, fmt.Errorf("handshake: %w", err)
+	if shaken.ours.Code != wire.HelloOK {
+		p.setRefusal(shaken.ours)
 	}
-	if reply.Code != wire.HelloOK {
-		p.refusedBy(reply)
-		return wire.Hello{}, errRefused
-	}
-	verdict := p.t.judge(reply.Hello)
-	if verdict.Code == wire.HelloOK && reply.Hello.Node != uint64(p.id) {
-		verdict = wire.HelloReply{
-			Code: wire.HelloWrongNode,
-			Detail: fmt.Sprintf("node %d answers at the address of node %d",
-				reply.Hello.Node, p.id),
-		}
-	}
-	if verdict.Code != wire.HelloOK {
-		p.t.refusing(reply.Hello.Node, conn.RemoteAddr(), verdict)
-		p.setRefusal(verdict)
-	}
-	if _, err := conn.Write(wire.AppendHelloReplyFrame(nil, verdict)); err != nil {
-		return wire.Hello{}, err
-	}
-	if verdict.Code != wire.HelloOK {
-		return wire.Hello{}, errRefused
-	}
-	conn.SetDeadline(time.Time{})
-	return reply.Hello, nil
+	return shaken.hello, err
 }
 
 // refusedBy notes that the peer does not take this node.

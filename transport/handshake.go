@@ -60,6 +60,63 @@ func (t *Transport) refusing(node uint64, address net.Addr, r wire.HelloReply) {
 		"address", address, "code", r.Code, "detail", r.Detail)
 }
 
+// shaken is what came of a handshake: who the other is, or who refuses whom.
+type shaken struct {
+	hello        wire.Hello
+	theirs, ours wire.HelloReply
+}
+
+// shake is the dialer's side of the handshake, for a connection with these features, which the
+// acceptor must know as well. errRefused: one of the two sides does not want the other.
+func (t *Transport) shake(conn net.Conn, to raft.NodeID, features uint64) (shaken, error) {
+	tune(conn)
+	conn.SetDeadline(time.Now().Add(t.config.HandshakeTimeout))
+	hello := t.hello(uint64(to))
+	hello.Features |= features
+	if _, err := conn.Write(wire.AppendHelloFrame(nil, hello)); err != nil {
+		return shaken{}, err
+	}
+	reply, err := readReply(bufio.NewReaderSize(conn, handshakeBuffer))
+	if err != nil {
+		return shaken{}, fmt.Errorf("handshake: %w", err)
+	}
+	if reply.Code != wire.HelloOK {
+		return shaken{theirs: reply}, errRefused
+	}
+	s := shaken{hello: reply.Hello, ours: t.judge(reply.Hello)}
+	if s.ours.Code == wire.HelloOK {
+		s.ours = t.expect(reply.Hello, to, features)
+	}
+	if s.ours.Code != wire.HelloOK {
+		t.refusing(reply.Hello.Node, conn.RemoteAddr(), s.ours)
+	}
+	if _, err := conn.Write(wire.AppendHelloReplyFrame(nil, s.ours)); err != nil {
+		return s, err
+	}
+	if s.ours.Code != wire.HelloOK {
+		return s, errRefused
+	}
+	conn.SetDeadline(time.Time{})
+	return s, nil
+}
+
+// expect refuses an acceptor that is not the one dialled, or not what the connection needs.
+func (t *Transport) expect(h wire.Hello, to raft.NodeID, features uint64) wire.HelloReply {
+	if h.Node != uint64(to) {
+		return wire.HelloReply{
+			Code:   wire.HelloWrongNode,
+			Detail: fmt.Sprintf("node %d answers at the address of node %d", h.Node, to),
+		}
+	}
+	if h.Features&features != features {
+		return wire.HelloReply{
+			Code:   wire.HelloVersion,
+			Detail: fmt.Sprintf("node %d takes no snapshots from peers", to),
+		}
+	}
+	return wire.HelloReply{}
+}
+
 func readReply(r *bufio.Reader) (wire.HelloReply, error) {
 	body, err := wire.ReadFrame(r, wire.MaxHelloBytes, nil)
 	if err != nil {

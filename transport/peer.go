@@ -26,7 +26,8 @@ type peer struct {
 	address  string
 	cancel   context.CancelFunc // ends the dialer; nil: none
 	in, out  *link
-	hello    wire.Hello // of the last handshake that both accepted
+	bulks    map[*link]struct{} // connections that carry snapshots
+	hello    wire.Hello         // of the last handshake that both accepted
 	met      bool
 	lost     bool // Lost was told since
 	refusal  wire.HelloReply
@@ -90,6 +91,7 @@ func (p *peer) undial() {
 		}
 	}
 	p.in, p.out = nil, nil
+	p.closeBulks(nil)
 }
 
 func (p *peer) send(messages []wire.Message) {
@@ -149,6 +151,7 @@ func (p *peer) establish(ctx context.Context, l *link, inbound bool) bool {
 		lost = !p.lost && (p.in != nil || p.out != nil)
 		overtaken = append(overtaken, p.in, p.out)
 		p.in, p.out = nil, nil
+		p.closeBulks(&l.hello)
 		p.counters.dropped += uint64(p.queue.clear())
 		if lost {
 			p.counters.breaks++

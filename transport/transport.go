@@ -1,6 +1,6 @@
 // Package transport carries wire.Messages between nodes over TCP.
 //
-// Two nodes hold two connections, one for each direction: the dialer says a Hello, the acceptor
+// Two nodes hold two connections for messages, one for each direction: the dialer says a Hello, the acceptor
 // answers with its verdict and its own Hello, the dialer answers with its verdict on that; from
 // then on the dialer only sends and the acceptor only receives. Nothing but these three frames is
 // looked at before both agree, so that a node of another cluster, or one whose directory was
@@ -9,6 +9,8 @@
 // Messages may be lost, as raft allows: when no connection stands, when a peer is slower than its
 // queue is long, when a connection breaks. They are never altered, and one connection never
 // reorders or doubles them. Everything that waits is bounded.
+//
+// A snapshot has a connection of its own, so that it never delays a heartbeat: see Ship.
 package transport
 
 import (
@@ -35,10 +37,15 @@ type Config struct {
 	// Node never changes.
 	Hello func() wire.Hello
 
+	// Accept decides on a snapshot that a peer offers, of so many bytes: where it goes, an error, or
+	// neither when this node has it already. One is received at a time. Nil takes none.
+	Accept func(from raft.NodeID, meta raft.SnapshotMeta, bytes int64) (Incoming, error)
+
 	MaxQueueBytes    int           // of frames waiting for one peer, 64 MiB; the oldest make room
 	MaxFrameBytes    int           // of one body, 64 MiB; a larger message cannot be sent
 	WriteTimeout     time.Duration // a peer that takes nothing for so long is given up, 5 s
 	HandshakeTimeout time.Duration // for all three frames, 5 s
+	ShipTimeout      time.Duration // a snapshot of which nothing moves for so long is given up, 10 s
 	Logger           *slog.Logger  // nil: nothing is logged
 }
 
@@ -75,6 +82,7 @@ type Transport struct {
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
 	pending  handshakes
+	inbound  receiving // of snapshots
 	counters counters
 
 	mu    sync.Mutex
@@ -87,6 +95,7 @@ func Start(c Config, h Handler) (*Transport, error) {
 	setDefault(&c.MaxFrameBytes, 64<<20)
 	setDefault(&c.WriteTimeout, 5*time.Second)
 	setDefault(&c.HandshakeTimeout, 5*time.Second)
+	setDefault(&c.ShipTimeout, 10*time.Second)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
