@@ -243,23 +243,28 @@ func (s *Store) newest() (snap.Info, error) {
 }
 
 // overtaken says that a snapshot is gone because a newer one has made it needless.
-func (s *Store) overtaken(base snap.Info, err error) bool {
+func (s *Store) overtaken(info snap.Info, err error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return errors.Is(err, fs.ErrNotExist) && s.base != base
+	return errors.Is(err, fs.ErrNotExist) && s.base != info && s.base.Index >= info.Index
 }
 
 // OpenInstalled opens the snapshot that an Append named, to restore the machine from it; if a later
 // Append has named a newer one and the old one is removed, the newer. It never is one that was
 // received and not installed yet: the core does not know of that one.
 func (s *Store) OpenInstalled(meta raft.SnapshotMeta) (raft.SnapshotMeta, io.ReadCloser, error) {
-	s.mu.Lock()
-	base := s.base
-	if at := s.findLocked(meta); at >= 0 {
-		base = s.snaps[at]
+	for {
+		s.mu.Lock()
+		installed := s.base
+		if at := s.findLocked(meta); at >= 0 {
+			installed = s.snaps[at]
+		}
+		s.mu.Unlock()
+		found, content, err := snap.Open(s.dir, installed)
+		if !s.overtaken(installed, err) {
+			return found, content, err
+		}
 	}
-	s.mu.Unlock()
-	return snap.Open(s.dir, base)
 }
 
 // Bytes is the length of the log on disk, without snapshots and spares.

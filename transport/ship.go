@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"drystone/raft"
@@ -122,13 +123,17 @@ func (b *bulk) send(s Shipment) error {
 	if broke == nil {
 		return <-verdict
 	}
-	b.conn.SetReadDeadline(time.Now().Add(time.Second))
+	// What the peer said before the connection broke may be on its way.
+	defer time.AfterFunc(verdictLinger, func() { b.conn.Close() }).Stop()
+	said := <-verdict
 	var refused *ShipError
-	if said := <-verdict; errors.As(said, &refused) {
+	if errors.As(said, &refused) || said != nil && errors.Is(broke, net.ErrClosed) {
 		return said
 	}
 	return broke
 }
+
+const verdictLinger = time.Second
 
 // agree says from where on the receiver lacks this file, and the checksum of what it has.
 func (s Shipment) agree(have wire.ShipHave) (int64, uint32, error) {
@@ -206,6 +211,8 @@ type bulk struct {
 	conn    net.Conn
 	in      *bufio.Reader
 	timeout time.Duration
+	moved   atomic.Int64 // when anything last did, either way; ns since began
+	began   time.Time
 	body    []byte // of the last frame heard
 
 	mu  sync.Mutex // held over a frame's write
@@ -213,21 +220,34 @@ type bulk struct {
 }
 
 func newBulk(conn net.Conn, r *bufio.Reader, timeout time.Duration) *bulk {
-	b := &bulk{conn: conn, timeout: timeout}
-	b.in = bufio.NewReaderSize(patient{conn, r, timeout}, 2*handshakeBuffer)
+	b := &bulk{conn: conn, timeout: timeout, began: time.Now()}
+	b.in = bufio.NewReaderSize(patient{b, r}, 2*handshakeBuffer)
 	return b
 }
 
-// patient begins to wait anew with each read: bytes that come slowly are bytes that come.
+func (b *bulk) moves() { b.moved.Store(int64(time.Since(b.began))) }
+
+func (b *bulk) idle() time.Duration { return time.Since(b.began) - time.Duration(b.moved.Load()) }
+
+// patient reads as long as anything moves: bytes that come slowly are bytes that come, and who
+// waits for a verdict while this side sends waits for the end of that.
 type patient struct {
-	conn    net.Conn
-	r       *bufio.Reader
-	timeout time.Duration
+	b *bulk
+	r *bufio.Reader
 }
 
-func (p patient) Read(b []byte) (int, error) {
-	p.conn.SetReadDeadline(time.Now().Add(p.timeout))
-	return p.r.Read(b)
+func (p patient) Read(buf []byte) (int, error) {
+	p.b.moves() // a wait begins
+	for {
+		p.b.conn.SetReadDeadline(time.Now().Add(p.b.timeout - p.b.idle()))
+		n, err := p.r.Read(buf)
+		var timeout net.Error
+		if n == 0 && errors.As(err, &timeout) && timeout.Timeout() && p.b.idle() < p.b.timeout {
+			continue
+		}
+		p.b.moves()
+		return n, err
+	}
 }
 
 // shipWriteBytes is written under one deadline.
@@ -243,6 +263,7 @@ func (b *bulk) say(m wire.ShipMessage) error {
 		if _, err := b.conn.Write(piece); err != nil {
 			return err
 		}
+		b.moves()
 		rest = rest[len(piece):]
 	}
 	return nil

@@ -68,10 +68,17 @@ func (s *shelf) accept(_ raft.NodeID, meta raft.SnapshotMeta, size int64) (Incom
 	return s.Receive(meta, size)
 }
 
-// slow is an Incoming that calls before it writes and commits.
+// slow is an Incoming that calls before it writes and commits, and after it was closed.
 type slow struct {
 	Incoming
-	write, commit func()
+	write, commit, closed func()
+}
+
+func (s slow) Close() error {
+	if s.closed != nil {
+		defer s.closed()
+	}
+	return s.Incoming.Close()
 }
 
 func (s slow) Write(b []byte) error {
@@ -88,12 +95,13 @@ func (s slow) Commit(sum uint32) error {
 	return s.Incoming.Commit(sum)
 }
 
-func (s *shelf) slowly(write, commit func()) func(*Config) {
+func (s *shelf) slowly(how slow) func(*Config) {
 	return func(c *Config) {
 		c.Accept = func(from raft.NodeID, m raft.SnapshotMeta, n int64) (Incoming, error) {
 			in, err := s.accept(from, m, n)
 			if in != nil {
-				in = slow{in, write, commit}
+				how.Incoming = in
+				in = how
 			}
 			return in, err
 		}
@@ -184,13 +192,16 @@ func TestShipGoesOnAfterABreak(t *testing.T) {
 	a, b := newShelf(t, 1), newShelf(t, 2)
 	o, s := a.snapshot(snapshotBytes, 1)
 	w := &wires{}
-	h1, h2 := newHost(t, 1).start(w.use), newHost(t, 2).start(takes(b))
+	closed := make(chan struct{}, 3)
+	h1 := newHost(t, 1).start(w.use)
+	h2 := newHost(t, 2).start(b.slowly(slow{closed: func() { closed <- struct{}{} }}))
 	meet(h1, h2)
 	for range 2 {
 		w.set(func(at int64, _ []byte) bool { return at < snapshotBytes/3 })
 		if err := ship(t, h1, h2, s); err == nil {
 			t.Fatal("it arrived over a connection that broke")
 		}
+		<-closed // the next would end this one with bytes on their way
 	}
 	w.set(anything)
 	if err := ship(t, h1, h2, s); err != nil {
@@ -288,7 +299,7 @@ func TestShipSlowReceiver(t *testing.T) {
 	s.Content = counting{o, &read}
 	open, waits := make(chan struct{}), make(chan struct{}, 1000)
 	h1 := newHost(t, 1).start()
-	h2 := newHost(t, 2).start(b.slowly(func() { waits <- struct{}{}; <-open }, nil))
+	h2 := newHost(t, 2).start(b.slowly(slow{write: func() { waits <- struct{}{}; <-open }}))
 	meet(h1, h2)
 	shipped := make(chan error, 1)
 	go func() { shipped <- ship(t, h1, h2, s) }()
@@ -329,7 +340,9 @@ func TestShipBusyIsNotDead(t *testing.T) {
 	o, s := a.snapshot(snapshotBytes, 1)
 	brief := func(c *Config) { c.ShipTimeout = 200 * time.Millisecond }
 	h1 := newHost(t, 1).start(brief)
-	h2 := newHost(t, 2).start(brief, b.slowly(nil, func() { <-time.After(600 * time.Millisecond) }))
+	h2 := newHost(t, 2).start(brief, b.slowly(slow{
+		commit: func() { <-time.After(600 * time.Millisecond) },
+	}))
 	meet(h1, h2)
 	if err := ship(t, h1, h2, s); err != nil {
 		t.Fatal(err)
@@ -437,7 +450,7 @@ func TestShipEndsWithEitherSide(t *testing.T) {
 		o, s := a.snapshot(16<<20, 1)
 		waits, open := make(chan struct{}, 1000), make(chan struct{})
 		h1 := newHost(t, 1).start()
-		h2 := newHost(t, 2).start(b.slowly(func() { waits <- struct{}{}; <-open }, nil))
+		h2 := newHost(t, 2).start(b.slowly(slow{write: func() { waits <- struct{}{}; <-open }}))
 		meet(h1, h2)
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
