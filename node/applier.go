@@ -25,23 +25,28 @@ type applier struct {
 	snapshot snapshots
 }
 
-// task is entries to apply, or queries to answer behind those before it.
+// task is entries to apply, and queries to answer behind them, or a snapshot to restore.
 type task struct {
 	entries []raft.Entry
 	queries []replica.Query
+	restore *raft.SnapshotMeta
 }
 
 func newApplier(c *core, s *rsm.State) *applier {
 	return &applier{node: c, state: s, wake: make(chan struct{}, 1)}
 }
 
-func (a *applier) push(entries []raft.Entry, queries []replica.Query) {
-	if len(entries) == 0 && len(queries) == 0 {
+func (a *applier) push(t task) {
+	if len(t.entries) == 0 && len(t.queries) == 0 && t.restore == nil {
 		return
 	}
 	a.mu.Lock()
-	a.queue = append(a.queue, task{entries, queries})
+	a.queue = append(a.queue, t)
 	a.mu.Unlock()
+	a.kick()
+}
+
+func (a *applier) kick() {
 	select {
 	case a.wake <- struct{}{}:
 	default:
@@ -65,7 +70,11 @@ func (a *applier) run(stop <-chan struct{}) {
 		queue, a.queue = a.queue, queue[:0]
 		a.mu.Unlock()
 		for _, t := range queue {
-			if err := a.apply(t.entries); err != nil {
+			err := a.restore(t.restore)
+			if err == nil {
+				err = a.apply(t.entries)
+			}
+			if err != nil {
 				a.node.fail(err)
 				return
 			}
@@ -82,6 +91,9 @@ func (a *applier) apply(entries []raft.Entry) error {
 	}
 	done := make([]rsm.EntryDone, 0, len(entries))
 	for _, e := range entries {
+		if uint64(e.Index) <= a.state.Point().Index {
+			continue // a newer snapshot than the one asked for was restored
+		}
 		d, err := a.state.Apply(uint64(e.Index), uint64(e.Term), rsm.EntryKind(e.Kind), e.Data)
 		if err != nil {
 			return fmt.Errorf("apply entry %d of term %d: %w", e.Index, e.Term, err)

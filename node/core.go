@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"drystone/replica"
 	"drystone/rsm"
 	"drystone/storage"
+	"drystone/transport"
 	"drystone/wire"
 )
 
@@ -20,6 +22,7 @@ import (
 type core struct {
 	config  *Config
 	logger  *slog.Logger
+	boot    uint64
 	started time.Time // log time and deadlines count from here, monotonically
 	store   *storage.Store
 	replica *replica.Replica // the loop's alone
@@ -27,6 +30,7 @@ type core struct {
 	waiters *waiters
 	writer  *writer
 	applier *applier
+	shipper *shipper
 	peers   sender
 
 	point atomic.Pointer[published] // what the applier last told
@@ -45,6 +49,7 @@ type core struct {
 // sender is the transport as a core needs it.
 type sender interface {
 	Send(to raft.NodeID, messages []wire.Message)
+	Ship(ctx context.Context, to raft.NodeID, s transport.Shipment) error
 }
 
 // published is the applied state as others may see it.
@@ -76,8 +81,8 @@ func openCore(c *Config, dir disk.Dir, id storage.Identity, peers sender, box *i
 		return nil, err
 	}
 	n := &core{
-		config: c, logger: c.Logger, started: time.Now(), store: store, inbox: box, waiters: w,
-		peers: peers, failed: failed, stop: make(chan struct{}),
+		config: c, logger: c.Logger, boot: id.Boot, started: time.Now(), store: store,
+		inbox: box, waiters: w, peers: peers, failed: failed, stop: make(chan struct{}),
 		spare:   make(chan struct{}, 1),
 		drained: make(chan struct{}), ended: make(chan struct{}),
 	}
@@ -89,6 +94,7 @@ func openCore(c *Config, dir disk.Dir, id storage.Identity, peers sender, box *i
 	n.goes(func() { n.writer.run(n.stop) })
 	n.goes(func() { n.applier.run(n.stop) })
 	n.goes(n.keepSpare)
+	n.goes(n.shipper.stopWith)
 	return n, nil
 }
 
@@ -125,6 +131,7 @@ func (n *core) restore(id storage.Identity, restored storage.Restored) error {
 	}, engine, state.Point(), n.now())
 	n.writer = newWriter(n)
 	n.applier = newApplier(n, state)
+	n.shipper = newShipper(n)
 	n.publish(state)
 	n.observe(n.now())
 	return nil

@@ -29,7 +29,9 @@ type pile struct {
 	received  []received
 	lost      []raft.NodeID
 	done      []rsm.EntryDone
+	restored  []restored // between those of done
 	saved     []raft.SnapshotMeta
+	shipped   []shipped
 	submits   []submit
 	reads     []read
 	cancels   []replica.Ticket
@@ -149,10 +151,12 @@ func (p pile) emptied() pile {
 	clear(p.received)
 	clear(p.done)
 	clear(p.saved)
+	clear(p.restored)
 	clear(p.submits)
 	clear(p.reads)
 	return pile{
 		received: p.received[:0], lost: p.lost[:0], done: p.done[:0], saved: p.saved[:0],
+		restored: p.restored[:0], shipped: p.shipped[:0],
 		submits: p.submits[:0], reads: p.reads[:0], cancels: p.cancels[:0],
 	}
 }

@@ -90,7 +90,9 @@ func (n *core) feed(now uint64, p *pile) {
 	for _, r := range p.received {
 		for _, m := range r.messages {
 			if m.Raft != nil {
-				n.replica.Step(now, *m.Raft)
+				if n.stands(m.Raft) {
+					n.replica.Step(now, *m.Raft)
+				}
 			} else {
 				n.replica.Receive(now, r.from, m.Peer)
 			}
@@ -99,12 +101,14 @@ func (n *core) feed(now uint64, p *pile) {
 	for _, id := range p.lost {
 		n.replica.Lost(now, id)
 	}
-	if len(p.done) > 0 {
-		n.replica.AppliedEntries(now, p.done)
-	}
+	n.feedApplied(now, p)
 	for _, meta := range p.saved {
 		n.replica.Compact(meta)
-		n.writer.releaseBefore(n.replica.Status().FirstIndex)
+		// A received snapshot may be the log's beginning by now, and its Append not durable yet.
+		n.writer.releaseBefore(min(n.replica.Status().FirstIndex, meta.LastIncludedIndex+1))
+	}
+	for _, s := range p.shipped {
+		n.replica.Shipped(s.to, s.meta, s.ok)
 	}
 	if p.drain {
 		n.replica.Drain()
@@ -133,7 +137,8 @@ func (n *core) carryOut(fx replica.Effects, out *outbox) {
 	if fx.Append.Seq != 0 {
 		n.writer.push(fx.Append)
 	}
-	n.applier.push(fx.Apply, fx.Queries)
+	n.applier.push(task{entries: fx.Apply, queries: fx.Queries})
+	n.shipper.push(fx.Ship)
 	n.answer(fx)
 }
 

@@ -104,7 +104,7 @@ func (n *Node) open() error {
 	}
 	peers, err := transport.Start(transport.Config{
 		Listen: n.config.PeerListen, Listener: n.config.PeerListener, Hello: n.hello,
-		MaxFrameBytes: maxFrameBytes, Logger: n.config.Logger,
+		Accept: n.accept, MaxFrameBytes: maxFrameBytes, Logger: n.config.Logger,
 	}, n)
 	if err != nil {
 		return err

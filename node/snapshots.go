@@ -15,16 +15,18 @@ import (
 type snapshots struct {
 	running   atomic.Bool
 	lastBytes atomic.Int64 // of the newest snapshot
+	again     atomic.Bool  // the newest on disk is damaged
 }
 
 // takeIfDue starts a snapshot once the log behind the last one passes either threshold and
 // outweighs it: a large state is not written again for a small change.
 func (s *snapshots) takeIfDue(a *applier) {
 	c := a.node.config
-	if a.entries < c.SnapshotCount && a.bytes < c.SnapshotBytes {
+	due := a.entries >= c.SnapshotCount || a.bytes >= c.SnapshotBytes
+	if !s.again.Load() && (!due || a.bytes <= s.lastBytes.Load()) {
 		return
 	}
-	if a.bytes <= s.lastBytes.Load() || !s.running.CompareAndSwap(false, true) {
+	if !s.running.CompareAndSwap(false, true) {
 		return
 	}
 	at := a.state.Point()
@@ -40,6 +42,7 @@ func (s *snapshots) takeIfDue(a *applier) {
 	}
 	frozen := a.state.Snapshot()
 	a.entries, a.bytes = 0, 0
+	s.again.Store(false)
 	a.node.goes(func() {
 		defer s.running.Store(false)
 		size, err := a.node.store.SaveSnapshot(meta, untilStopped{frozen, a.node.stop})

@@ -77,6 +77,12 @@ func (w *writer) run(stop <-chan struct{}) {
 			}
 			for i := range appends {
 				w.node.send(appends[i].After)
+				if m := appends[i].Snapshot; m != nil {
+					// Only now is the state replaced, and only after it does the core hand out what
+					// follows it.
+					w.node.applier.push(task{restore: m})
+					release = max(release, m.LastIncludedIndex+1)
+				}
 			}
 			seq := appends[len(appends)-1].Seq
 			w.node.inbox.put(func(p *pile) { p.persisted = seq })

@@ -96,6 +96,20 @@ func (s *State) Lookup(node, boot, number uint64) ([]Result, bool) {
 	return session.lookup(number)
 }
 
+// Batches returns the results of all of a node's batches that Lookup finds, and the number of the
+// first. They may be kept while the state goes on, and must not be changed.
+func (s *State) Batches(node, boot uint64) (first uint64, results [][]Result) {
+	session := s.nodes.find(node, boot)
+	if session == nil {
+		return 0, nil
+	}
+	for number := session.acked + 1; number <= session.number; number++ {
+		r, _ := session.lookup(number)
+		results = append(results, r)
+	}
+	return session.acked + 1, results
+}
+
 // LookupKey returns what a repeat of the request with this key would be answered now.
 func (s *State) LookupKey(scope, key string) (Result, bool) {
 	id := keyID{scope: scope, key: key}

@@ -18,8 +18,8 @@ type Outgoing struct {
 	info  snap.Info
 }
 
-// OpenOutgoing opens the newest snapshot that the log stands on. The error is ErrNoSnapshot if there
-// is none, a *disk.DamageError if not even its head checks.
+// OpenOutgoing opens the newest snapshot that the log stands on. The error is ErrNoSnapshot if
+// there is none, a *disk.DamageError if not even its head checks.
 func (s *Store) OpenOutgoing() (*Outgoing, error) {
 	for {
 		base, err := s.newest()
@@ -46,13 +46,8 @@ func (s *Store) OpenOutgoing() (*Outgoing, error) {
 // *disk.DamageError says that it is on this one.
 func (s *Store) Verify(o *Outgoing) error { return snap.Verify(s.dir, o.info) }
 
-// Holds says that a snapshot stands on this disk, durable and whole, or that the log stands on a
-// newer one, so that nobody needs it here.
-func (s *Store) Holds(meta raft.SnapshotMeta) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return meta.LastIncludedIndex <= s.base.Index || s.findLocked(meta) >= 0
-}
+// Holds says that a snapshot stands on this disk, durable and whole.
+func (s *Store) Holds(meta raft.SnapshotMeta) bool { return s.find(meta) >= 0 }
 
 // SnapshotBytes is the size of the newest snapshot that the log stands on, 0 without one.
 func (s *Store) SnapshotBytes() int64 {

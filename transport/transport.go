@@ -1,9 +1,9 @@
 // Package transport carries wire.Messages between nodes over TCP.
 //
-// Two nodes hold two connections for messages, one for each direction: the dialer says a Hello, the acceptor
-// answers with its verdict and its own Hello, the dialer answers with its verdict on that; from
-// then on the dialer only sends and the acceptor only receives. Nothing but these three frames is
-// looked at before both agree, so that a node of another cluster, or one whose directory was
+// Two nodes hold two connections for messages, one for each direction: the dialer says a Hello, the
+// acceptor answers with its verdict and its own Hello, the dialer answers with its verdict on that;
+// from then on the dialer only sends and the acceptor only receives. Nothing but these three frames
+// is looked at before both agree, so that a node of another cluster, or one whose directory was
 // wiped, never gets a term or a vote across.
 //
 // Messages may be lost, as raft allows: when no connection stands, when a peer is slower than its
