@@ -75,6 +75,12 @@ func TestResultsAreKeptUntilAcknowledged(t *testing.T) {
 		if found != (want != "") || (found && string(results[0].Reply) != want) {
 			t.Fatalf("batch %d: %v, %v", number, results, found)
 		}
+		first, all := r.Batches(2, 1)
+		if kept := number >= first && number < first+uint64(len(all)); kept != found {
+			t.Fatalf("batch %d: found %v, and %d are kept from %d on", number, found, len(all), first)
+		} else if kept && &all[number-first][0] != &results[0] {
+			t.Fatalf("batch %d: %v is kept", number, all[number-first])
+		}
 	}
 	lookup(1, "")
 	for number := uint64(1); number <= 4; number++ {
