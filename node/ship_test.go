@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"drystone/internal/proc"
 	"drystone/node"
 	"drystone/rsm"
 	"drystone/store"
@@ -135,21 +134,35 @@ type trio struct {
 	log     syncWriter
 }
 
+// freeAddresses are those that nodes 1 to 3 may listen on, again after each start.
+func freeAddresses(t *testing.T) (addresses [4]string) {
+	t.Helper()
+	for i := 1; i <= 3; i++ {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() // only when all are drawn
+		addresses[i] = l.Addr().String()
+	}
+	return addresses
+}
+
 func newTrio(t *testing.T) *trio {
 	x := &trio{t: t, lines: map[[2]int]*line{}}
-	ports := proc.FreePorts(t, 3)
+	addresses := freeAddresses(t)
 	for from := 1; from <= 3; from++ {
-		cluster := map[uint64]string{uint64(from): proc.Loopback(ports[from-1])}
+		cluster := map[uint64]string{uint64(from): addresses[from]}
 		for to := 1; to <= 3; to++ {
 			if to != from {
-				l := newLine(t, proc.Loopback(ports[to-1]))
+				l := newLine(t, addresses[to])
 				x.lines[[2]int{from, to}] = l
 				cluster[uint64(to)] = l.listener.Addr().String()
 			}
 		}
 		x.configs[from] = node.Config{
 			ID: uint64(from), Cluster: cluster, Dir: t.TempDir(),
-			PeerListen: proc.Loopback(ports[from-1]),
+			PeerListen: addresses[from],
 			Heartbeat:  20 * time.Millisecond, Election: 300 * time.Millisecond,
 			SegmentBytes: 64 << 10, TrailingBytes: 4 << 10, SnapshotBytes: 64 << 10,
 			SnapshotCount: 100, Machine: func() rsm.Machine { return store.New() },
@@ -408,7 +421,8 @@ func TestSlowReceiver(t *testing.T) {
 	x := newTrio(t)
 	leader := x.leader()
 	away, _ := x.others(leader)
-	last := x.status(away).LastIndex
+	x.equal()
+	last := x.status(away).Applied
 	x.stop(away)
 	for range 8 {
 		x.must(leader, push("large", strings.Repeat("v", 1<<20)))
@@ -435,7 +449,8 @@ func TestSenderEndsHalfWay(t *testing.T) {
 	x := newTrio(t)
 	leader := x.leader()
 	away, _ := x.others(leader)
-	last := x.status(away).LastIndex
+	x.equal()
+	last := x.status(away).Applied
 	x.stop(away)
 	for range 8 {
 		x.must(leader, push("large", strings.Repeat("v", 1<<20)))
@@ -457,7 +472,8 @@ func TestDamagedSnapshotIsReplaced(t *testing.T) {
 	x := newTrio(t)
 	leader := x.leader()
 	away, _ := x.others(leader)
-	last := x.status(away).LastIndex
+	x.equal()
+	last := x.status(away).Applied
 	x.stop(away)
 	for range 4 {
 		x.must(leader, push("large", strings.Repeat("v", 1<<20)))
