@@ -17,6 +17,7 @@ var (
 	chaosKills = flag.Int("chaos.kills", 4, "SIGKILLs of the leader in one run of TestChaos, at least")
 	powerCuts  = flag.Int("power.cuts", 3, "times TestAllKilled kills all nodes together")
 	failovers  = flag.Int("failovers", 3, "times TestFailover kills the leader")
+	departures = flag.Int("departures", 3, "times TestLeaderLeaves stops the leader")
 )
 
 func TestMain(m *testing.M) {

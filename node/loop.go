@@ -21,6 +21,7 @@ func (n *core) loop() {
 	var p pile
 	out := outbox{peers: n.peers}
 	draining, drained, observedAt := false, false, uint64(0)
+	var leaving handover
 	for {
 		ticked := false
 		select {
@@ -38,6 +39,7 @@ func (n *core) loop() {
 		if ticked {
 			n.replica.Tick(now)
 		}
+		mayGo := draining && !drained && leaving.done(n, now)
 		for {
 			fx, more := n.replica.Ready(now)
 			if !more {
@@ -51,7 +53,7 @@ func (n *core) loop() {
 		}
 		// What nobody waits for needs no waiting for: what was sent goes its way without this node,
 		// and what peers sent here they send again to whoever leads next.
-		if draining && !drained && n.waiters.none() {
+		if mayGo && n.waiters.none() {
 			close(n.drained)
 			drained = true
 		}
