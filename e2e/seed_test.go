@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -205,12 +206,13 @@ func TestEmpty(t *testing.T) {
 
 // TestSeedCommandLines is S0.1, S0.2, S0.3 and S0.5, with B9's half that a directory keeps its
 // membership: the single node of the original README, then the Procfile's five, in one working
-// directory.
+// directory. Word by word but for the ports: other tests use ports at the same time.
 func TestSeedCommandLines(t *testing.T) {
 	work := t.TempDir()
-	line := []string{"serve", "--id", "1", "--cluster", "http://127.0.0.1:12379", "--port", "12380"}
+	ports := freeSeedPorts(t)
+	line := ports.in(strings.Fields("serve --id 1 --cluster http://127.0.0.1:12379 --port 12380"))
+	url := ports.in([]string{"http://127.0.0.1:12380"})[0]
 	one := start(t, work, line...)
-	url := "http://127.0.0.1:12380"
 	waitServes(t, url)
 	seedCall(t, url, "/sCreate", "1", 200, "1\n")
 	seedCall(t, url, "/sPush", "1,10", 200, "1\n")
@@ -229,11 +231,10 @@ func TestSeedCommandLines(t *testing.T) {
 	var urls []string
 	running := map[string]*exec.Cmd{}
 	lines := procfile(t)
-	for _, line := range lines {
-		running[line[0]] = start(t, work, line[1:]...)
-	}
 	for i := range lines {
-		urls = append(urls, fmt.Sprintf("http://127.0.0.1:%d", 12380+10000*i))
+		lines[i] = ports.in(lines[i])
+		running[lines[i][0]] = start(t, work, lines[i][1:]...)
+		urls = append(urls, ports.in([]string{fmt.Sprintf("http://127.0.0.1:%d", 12380+10000*i)})[0])
 	}
 	for _, url := range urls {
 		waitServes(t, url)
@@ -256,6 +257,24 @@ func TestSeedCommandLines(t *testing.T) {
 	waitEqual(t, urls)
 }
 
+// seedPorts stand for the ports that the original README and Procfile name.
+type seedPorts struct{ replace *strings.Replacer }
+
+func freeSeedPorts(t *testing.T) seedPorts {
+	var pairs []string
+	for i, port := range proc.FreePorts(t, 10) {
+		pairs = append(pairs, strconv.Itoa(12379+10000*(i/2)+i%2), strconv.Itoa(port))
+	}
+	return seedPorts{strings.NewReplacer(pairs...)}
+}
+
+func (p seedPorts) in(words []string) (out []string) {
+	for _, w := range words {
+		out = append(out, p.replace.Replace(w))
+	}
+	return out
+}
+
 // procfile gives the lines of the repository's Procfile: name and arguments of drystone.
 func procfile(t *testing.T) (lines [][]string) {
 	t.Helper()
@@ -276,6 +295,15 @@ func procfile(t *testing.T) (lines [][]string) {
 	}
 	if len(lines) != 5 {
 		t.Fatalf("the Procfile has %d processes, want 5", len(lines))
+	}
+	for i, words := range lines {
+		line := strings.Join(words, " ")
+		peer := fmt.Sprintf("http://127.0.0.1:%d", 12379+10000*i)
+		port := fmt.Sprintf("--id %d ", i+1)
+		if !strings.Contains(line, peer) || !strings.Contains(line, port) ||
+			!strings.HasSuffix(line, fmt.Sprintf("--port %d", 12380+10000*i)) {
+			t.Errorf("the Procfile's process %d has other ports than the original: %s", i+1, line)
+		}
 	}
 	return lines
 }
