@@ -199,7 +199,8 @@ func sizeHint(m Message) int {
 			return n
 		case raft.InstallSnapshot:
 			members := &body.Meta.Members
-			return small + 8*(len(members.Voters)+len(members.Next)+len(members.Learners))
+			return small + len(members.Directory) +
+				8*(len(members.Voters)+len(members.Next)+len(members.Learners))
 		}
 		return small
 	}
