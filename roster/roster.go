@@ -144,6 +144,13 @@ func (r Roster) Invite(node uint64, peer string, replace bool) (Roster, error) {
 	return slices.Clone(r).insert(e), nil
 }
 
+// Withdraw returns a roster in which a number no longer waits for a directory.
+func (r Roster) Withdraw(node uint64) Roster {
+	return slices.DeleteFunc(slices.Clone(r), func(e Entry) bool {
+		return e.Node == node && e.Incarnation == ""
+	})
+}
+
 // Located returns a roster with the addresses that where knows of the numbers' newest entries.
 func (r Roster) Located(where func(node uint64) string) Roster {
 	out := slices.Clone(r)
