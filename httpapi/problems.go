@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
 
 	"drystone/rsm"
 )
@@ -56,7 +58,7 @@ const (
 
 // explanations is the one table of errors: what HTTP answers, what `drystone explain` says, and
 // what docs/errors.md holds. Ordered by status; what the client says without an answer comes last.
-var explanations = []Explanation{
+var explanations = byStatus(memberExplanations, []Explanation{
 	{
 		"bad_request", []int{http.StatusBadRequest}, "The request makes no sense",
 		[]string{notApplied},
@@ -266,6 +268,20 @@ var explanations = []Explanation{
 		"A proxy may have passed a write on before it answered. A read has no effect.",
 		"Check the addresses in `--endpoints`, and any proxy on the way.",
 	},
+})
+
+// byStatus puts rows together, ordered by status; those without one come last.
+func byStatus(some, others []Explanation) []Explanation {
+	all := slices.Concat(others, some)
+	slices.SortStableFunc(all, func(a, b Explanation) int { return cmp.Compare(a.order(), b.order()) })
+	return all
+}
+
+func (e Explanation) order() int {
+	if len(e.Statuses) == 0 {
+		return 1000
+	}
+	return slices.Min(e.Statuses)
 }
 
 // byCode finds a row; built once.
