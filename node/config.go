@@ -32,7 +32,7 @@ const (
 type Config struct {
 	ID      uint64            // this node's number, at least 1
 	Cluster map[uint64]string // peer addresses h:p by node number; own entry included
-	Join    bool              // with an empty directory: ask Cluster's nodes to be let in
+	Join    []string          // with an empty directory: ask the nodes here to be let in
 	Dir     string            // data directory; created, and locked while in use
 
 	PeerListen    string       // where peers connect to
@@ -61,7 +61,7 @@ func (c *Config) setDefaults() error {
 	if c.ID == 0 {
 		return fmt.Errorf("node number 0: numbers begin at 1")
 	}
-	if _, ok := c.Cluster[c.ID]; !ok && len(c.Cluster) > 0 && !c.Join {
+	if _, ok := c.Cluster[c.ID]; !ok && len(c.Cluster) > 0 && len(c.Join) == 0 {
 		return fmt.Errorf("node %d is not among the %d nodes of the cluster list",
 			c.ID, len(c.Cluster))
 	}

@@ -68,7 +68,8 @@ type asking struct {
 	refusal string // of the last who answered; guarded by the node's mu
 }
 
-// askToJoin asks the nodes of --cluster in turn until one lets this node in. What refuses it may
+// askToJoin asks the nodes of --join, or those of the first start, in turn until one lets this node
+// in. What refuses it may
 // change (member replace, a node that comes back), so it never gives up. Called with mu held.
 func (n *Node) askToJoin() {
 	if n.asking != nil || n.closed {
@@ -76,7 +77,10 @@ func (n *Node) askToJoin() {
 	}
 	n.asking, n.bootstrap = &asking{}, nil
 	n.peers.SetPeers(nil)
-	addresses := maps.Clone(n.addresses)
+	addresses := n.config.Join
+	if len(addresses) == 0 {
+		addresses = slices.Collect(maps.Values(n.addresses))
+	}
 	n.aside.Go(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
@@ -95,8 +99,8 @@ func (n *Node) askToJoin() {
 			case <-ctx.Done():
 				return
 			}
-			for _, id := range slices.Sorted(maps.Keys(addresses)) {
-				joined, err := n.askOne(ctx, addresses[id])
+			for _, address := range addresses {
+				joined, err := n.askOne(ctx, address)
 				if err != nil {
 					n.fail(err)
 				}

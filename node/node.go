@@ -98,7 +98,7 @@ func (n *Node) open() error {
 		return err
 	}
 	n.identity = id
-	if id.Cluster == "" && !n.config.Join {
+	if id.Cluster == "" && len(n.config.Join) == 0 {
 		n.bootstrap = storage.NewBootstrap(
 			storage.PeerIdentity{Node: id.Node, Incarnation: id.Incarnation}, n.nodeNumbers())
 	} else if id.Cluster != "" {
@@ -115,7 +115,7 @@ func (n *Node) open() error {
 	// nothing, and joinIfFormed below looks at what they met.
 	n.mu.Lock()
 	n.peers = peers
-	if id.Cluster == "" && n.config.Join {
+	if id.Cluster == "" && len(n.config.Join) > 0 {
 		n.askToJoin()
 	} else {
 		n.dial()

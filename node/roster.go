@@ -63,7 +63,8 @@ func isMember(m raft.Members, node uint64) bool {
 
 // knows decides on a peer by the membership applied. A directory that is not listed and says that
 // it belongs to this cluster was let in by a leader, later than this node has heard: it is listened
-// to, or this node might never hear of it (thesis §4.2: even a leader may be unknown to a follower).
+// to, or this node might never hear of it (thesis §4.2: even a leader may be unknown to a
+// follower).
 func (s *standing) knows(h wire.Hello, cluster string) wire.HelloReply {
 	refuse := func(code wire.HelloCode, format string, args ...any) wire.HelloReply {
 		return wire.HelloReply{Code: code, Detail: fmt.Sprintf(format, args...)}

@@ -45,6 +45,9 @@ func (n *Node) steward(c *core) {
 		if now := c.standing.Load(); now != stood {
 			n.dismiss(stood, now)
 			stood = now
+			n.mu.Lock()
+			n.dial()
+			n.mu.Unlock()
 			n.findRemoved(now)
 		}
 		n.promoteDue(c, s, near, promoting)

@@ -41,7 +41,7 @@ func (t *Transport) Join(ctx context.Context, address string) (wire.HelloReply, 
 // letJoin answers a node that asks to be let in, and ends the conversation.
 func (t *Transport) letJoin(conn net.Conn, h wire.Hello) error {
 	t.pending.remove(conn)
-	ctx, cancel := context.WithTimeout(t.ctx, JoinTimeout)
+	ctx, cancel := context.WithTimeout(t.ctx, JoinTimeout-JoinTimeout/3) // the answer has a way to go
 	defer cancel()
 	conn.SetDeadline(time.Now().Add(JoinTimeout))
 	reply := wire.HelloReply{Code: wire.HelloWrongNode,
