@@ -78,6 +78,9 @@ func (n *Node) Administer(ctx context.Context, q rsm.AdminRequest) rsm.AdminRepl
 			}
 			sent = sent || reply.Outcome == rsm.Unknown
 		}
+		if text := n.self().Removed; text != "" {
+			return n.farewell(ctx, c, q, sent, text)
+		}
 		select {
 		case <-look.C:
 		case <-c.stop:
@@ -86,6 +89,21 @@ func (n *Node) Administer(ctx context.Context, q rsm.AdminRequest) rsm.AdminRepl
 			return unanswered(sent, rsm.CodeNoLeader, "no leader answered in time")
 		}
 	}
+}
+
+// farewell answers on a node that was removed while it waited: its own removal needs no other
+// witness, and the leader's answer does not reach it any more.
+func (n *Node) farewell(ctx context.Context, c *core, q rsm.AdminRequest, sent bool, text string) (
+	out rsm.AdminReply,
+) {
+	if q.Op != rsm.AdminRemove && q.Op != rsm.AdminReplace || q.Node != n.config.ID {
+		return unanswered(sent, rsm.CodeQuarantined, text)
+	}
+	out = n.described(ctx, c, 0, q)
+	out.Members = slices.DeleteFunc(out.Members, func(m rsm.MemberStatus) bool {
+		return m.ID == q.Node
+	})
+	return out
 }
 
 func unanswered(sent bool, code rsm.Code, detail string) rsm.AdminReply {
@@ -129,7 +147,7 @@ func (n *Node) ask(ctx context.Context, c *core, leader raft.NodeID, q rsm.Admin
 		case reply = <-answer:
 			return reply, reply.Code != rsm.CodeNoLeader
 		case <-look.C:
-			if c.seen.Load().status.Leader != leader {
+			if c.seen.Load().status.Leader != leader || n.self().Removed != "" {
 				return rsm.AdminReply{Outcome: rsm.Unknown}, false
 			}
 		case <-resend.C:

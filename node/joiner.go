@@ -69,8 +69,8 @@ type asking struct {
 }
 
 // askToJoin asks the nodes of --join, or those of the first start, in turn until one lets this node
-// in. What refuses it may
-// change (member replace, a node that comes back), so it never gives up. Called with mu held.
+// in. What refuses it may change (member replace, a node that comes back), so it never gives up.
+// Called with mu held.
 func (n *Node) askToJoin() {
 	if n.asking != nil || n.closed {
 		return

@@ -122,8 +122,8 @@ func (r Roster) Admit(node uint64, incarnation, peer string, member bool) (Roste
 	return out.insert(e), e, nil
 }
 
-// Invite returns a roster in which a new number, or one whose directory is to be replaced, waits for
-// a directory. The error is a Refusal.
+// Invite returns a roster in which a new number, or one whose directory is to be replaced, waits
+// for a directory. The error is a Refusal.
 func (r Roster) Invite(node uint64, peer string, replace bool) (Roster, error) {
 	last, known := r.last(node)
 	e := Entry{Node: node, Peer: peer}

@@ -47,8 +47,8 @@ var impureImports = []string{"time", "os", "net", "sync", "sync/atomic", "contex
 	"log/slog", "math/rand", "crypto/rand", "runtime", "unsafe"}
 
 // stdlibOnly rooms import nothing from outside but golang.org/x/sys.
-var stdlibOnly = []string{"raft", "roster", "cow", "rsm", "store", "disk", "wire", "wal", "snap", "storage",
-	"replica", "transport", "node", "client", "httpapi"}
+var stdlibOnly = []string{"raft", "roster", "cow", "rsm", "store", "disk", "wire", "wal", "snap",
+	"storage", "replica", "transport", "node", "client", "httpapi"}
 
 // allowedModules is the list of the design and its decisions; a new one needs a decision record.
 var allowedModules = []string{
