@@ -163,11 +163,12 @@ func (n *Node) ask(ctx context.Context, c *core, leader raft.NodeID, q rsm.Admin
 	}
 }
 
-// awaitApplied lets this node show what it has just reported.
+// awaitApplied lets this node show what it has just reported, unless that was its own removal: it
+// will not hear of it.
 func (n *Node) awaitApplied(ctx context.Context, c *core, index uint64) {
 	look := time.NewTicker(again)
 	defer look.Stop()
-	for c.point.Load().point.Index < index {
+	for c.point.Load().point.Index < index && n.self().Removed == "" {
 		select {
 		case <-look.C:
 		case <-c.stop:
