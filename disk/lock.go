@@ -43,13 +43,9 @@ func Lock(path string) (unlock func(), err error) {
 		return nil, fmt.Errorf("lock data directory %s: %w", path, err)
 	}
 	pid := strconv.Itoa(os.Getpid()) + "\n"
-	if err := f.Truncate(0); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock data directory: %w", err)
-	}
-	if _, err := f.WriteAt([]byte(pid), 0); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock data directory: %w", err)
+	// Only for the message above: a full disk must not keep a node from starting.
+	if f.Truncate(0) == nil {
+		_, _ = f.WriteAt([]byte(pid), 0)
 	}
 	// The file stays: removing it would let two processes lock two files of the same name.
 	return func() { f.Close() }, nil

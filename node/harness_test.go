@@ -18,7 +18,11 @@ import (
 	"drystone/wire"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// Other tests of this package start processes, from a goroutine that stays for that.
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreTopFunction("drystone/internal/proc/child.NewSpawner.func1"))
+}
 
 // patience is how long a test waits for what must come; it bounds failures only.
 const patience = 20 * time.Second

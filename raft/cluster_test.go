@@ -66,7 +66,8 @@ func newSim(t *testing.T, seed uint64, n int, members Members) *sim {
 	s := &sim{
 		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), cut: map[[2]NodeID]bool{},
 		leaders: map[Term]NodeID{}, known: map[Position]Entry{}, before: map[Position]Term{},
-		applied: map[Index]Entry{}, settled: map[Index]Term{}, members: members, lossy: true, stats: map[string]int{},
+		applied: map[Index]Entry{}, settled: map[Index]Term{}, members: members,
+		lossy: true, stats: map[string]int{},
 	}
 	s.config = Config{
 		Seed: seed, HeartbeatTicks: 2, ElectionTicks: 6, DiskTicks: 40,

@@ -183,11 +183,11 @@ func TestTimeoutsDifferAmongNodes(t *testing.T) {
 	seen := map[int]int{}
 	for id := range NodeID(60) {
 		r := New(Config{ID: id + 1, Seed: 1}, Restored{})
-		f := r.role.(*follower)
-		if f.timeout < 30 || f.timeout >= 60 {
-			t.Fatalf("timeout of %d ticks", f.timeout)
+		timeout := r.drawElectionTimeout()
+		if timeout < 30 || timeout >= 60 {
+			t.Fatalf("timeout of %d ticks", timeout)
 		}
-		seen[f.timeout]++
+		seen[timeout]++
 	}
 	if len(seen) < 15 {
 		t.Errorf("60 nodes have only %d timeouts: %v", len(seen), seen)

@@ -68,7 +68,7 @@ func (r *Raft) retryShip(p *progress) {
 
 // onInstallSnapshot is the receiver's side of InstallSnapshot (Figure 13), once the bytes stand
 // on this node's disk.
-// DIFFERS(10): Figure 13's message carries the bytes, in pieces, and the receiver acknowledges each.
+// DIFFERS(10): Figure 13's message carries the bytes, in pieces, and each is acknowledged.
 func (r *Raft) onInstallSnapshot(_ *follower, m Message, s InstallSnapshot) {
 	at := Position{s.Meta.LastIncludedIndex, s.Meta.LastIncludedTerm}
 	switch {

@@ -91,7 +91,8 @@ func (r *Replica) quietMs() uint64 {
 	if !r.heard {
 		return NeverHeardMs
 	}
-	return uint64(r.status.QuietTicks) * r.config.TickMs
+	// A process that was stopped had no ticks meanwhile, but its clock went on.
+	return max(r.now-r.heardAt, uint64(r.status.QuietTicks)*r.config.TickMs)
 }
 
 // nextReadID is never used twice, over all boots and whoever asked. A repeated id would let an

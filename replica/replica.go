@@ -34,6 +34,7 @@ type Replica struct {
 	status  raft.Status // as of the last observe
 	touched bool        // the engine had an input since
 	heard   bool        // a leader was known at some time in this boot
+	heardAt uint64      // when a leader was heard last, or this node led
 	route   route
 	lead    *leadership // nil: this node does not lead
 
@@ -234,6 +235,9 @@ func (r *Replica) observe() {
 	}
 	r.touched = false
 	s := r.engine.Status()
+	if s.QuietTicks == 0 || s.QuietTicks < r.status.QuietTicks {
+		r.heardAt = r.now
+	}
 	r.status = s
 	leads, term := s.Role == raft.Leader, s.Hard.CurrentTerm
 	next := route{leader: s.Leader, term: term}

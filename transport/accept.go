@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -99,7 +100,8 @@ func (t *Transport) serve(conn net.Conn) {
 	h, err := t.welcome(conn, r)
 	t.pending.remove(conn)
 	if err != nil {
-		if !errors.Is(err, errRefused) && t.ctx.Err() == nil {
+		// One that ends without a word is a port check, or a peer that begins anew.
+		if !errors.Is(err, errRefused) && !errors.Is(err, io.EOF) && t.ctx.Err() == nil {
 			t.counters.failedHandshakes.Add(1)
 			t.warn("handshake", 0, "a connection to the peer port did not say a proper hello",
 				"address", conn.RemoteAddr(), "cause", err)

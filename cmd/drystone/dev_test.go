@@ -169,7 +169,9 @@ func TestDev(t *testing.T) {
 		t.Fatal(err)
 	}
 	url := "http://" + proc.Loopback(n+1)
-	for _, want := range []string{"3 nodes up", url + "/v1/status\n", "curl -d 10 " + url, "dev kill 3"} {
+	for _, want := range []string{
+		"3 nodes up", url + "/v1/status\n", "curl -d 10 " + url, "dev kill 3",
+	} {
 		if !strings.Contains(banner, want) {
 			t.Errorf("the banner lacks %q: %s", want, banner)
 		}

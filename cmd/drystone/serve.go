@@ -88,16 +88,18 @@ func (s *server) run() error {
 		return err
 	}
 	defer listener.Close()
-	probe, err := listen(ctx, "peers", s.plan.peerListen)
+	peers, err := listen(ctx, "peers", s.plan.peerListen)
 	if err != nil {
 		return err
 	}
-	probe.Close()
+	defer peers.Close()
 
 	if s.plan.advertiseHTTP == "" {
 		s.plan.advertiseHTTP = listener.Addr().String()
 	}
-	s.node, err = node.Start(s.config(listener.Addr().String()))
+	config := s.config(listener.Addr().String())
+	config.PeerListener = peers
+	s.node, err = node.Start(config)
 	if err != nil {
 		return startWords(s.plan, err)
 	}
