@@ -16,8 +16,10 @@ func who(c string) string { return strings.Repeat(c, 32) }
 // TestFirstMembersAreAlikeEverywhere: nodes that met the same directories, in whatever order, begin
 // their logs with the same bytes.
 func TestFirstMembersAreAlikeEverywhere(t *testing.T) {
-	a := storage.Identity{Node: 1}.Form([]storage.PeerIdentity{{2, who("b")}, {1, who("a")}})
-	b := storage.Identity{Node: 2}.Form([]storage.PeerIdentity{{1, who("a")}, {2, who("b")}})
+	one := storage.PeerIdentity{Node: 1, Incarnation: who("a")}
+	two := storage.PeerIdentity{Node: 2, Incarnation: who("b")}
+	a := storage.Identity{Node: 1}.Form([]storage.PeerIdentity{two, one})
+	b := storage.Identity{Node: 2}.Form([]storage.PeerIdentity{one, two})
 	m := firstMembers(a)
 	if !m.Equal(firstMembers(b)) || m.String() != "{1 2}" {
 		t.Fatalf("%v and %v", m, firstMembers(b))
