@@ -84,7 +84,11 @@ func refusedWith(t *testing.T, want, method, url, body string) {
 // TestGrowReplaceShrink: from one node to five, every one of the first three replaced, and back to
 // three, under load through whoever is a member at the time.
 func TestGrowReplaceShrink(t *testing.T) {
-	c := proc.Start(t, proc.Options{Nodes: 1})
+	// So little log is kept that whoever comes needs a snapshot first.
+	c := proc.Start(t, proc.Options{Nodes: 1, Flags: []string{
+		"--snapshot-entries", "50", "--snapshot-bytes", "1KiB", "--trailing-bytes", "1KiB",
+		"--segment-bytes", "1MiB",
+	}})
 	first := c.Node(1)
 	l := &load{stack: "moves", urls: c.URLs(), each: 1 << 30, clients: 3}
 	l.start(t)
@@ -120,6 +124,9 @@ func TestGrowReplaceShrink(t *testing.T) {
 		eventuallyAdmin(t, "POST", others[0]+fmt.Sprintf("/v1/members/%d/replace", id))
 		waitVoters(t, others[0], 1, 2, 3, 4, 5)
 		n.WaitReady()
+		if !strings.Contains(n.Log(), "received a snapshot") {
+			t.Errorf("node %d came back without a snapshot", id)
+		}
 		on()
 	}
 	// Down to three; the leader goes last.
@@ -224,4 +231,34 @@ func TestWhoMayNotJoin(t *testing.T) {
 	if !ok || !slices.Equal(m.voters(), []uint64{1, 2}) || !slices.Equal(m.Removed, []uint64{3}) {
 		t.Errorf("the members are %+v", m)
 	}
+}
+
+// TestReplacedUnderItsOldLine: a node whose directory is lost is started as ever. It is refused until
+// somebody says that the old directory is gone for good; then it comes back without a further word.
+func TestReplacedUnderItsOldLine(t *testing.T) {
+	c := proc.Start(t, proc.Options{Nodes: 3})
+	l := &load{stack: "s", urls: c.URLs()[:1], each: 1 << 30, clients: 2}
+	l.start(t)
+	lost := c.Node(3)
+	lost.Kill()
+	lost.Wipe()
+	lost.Start()
+	lost.WaitStatus("to be refused", func(s rsm.Status) bool {
+		return strings.Contains(s.Reason, "drystone member replace 3")
+	})
+	eventuallyAdmin(t, "POST", c.URLs()[1]+"/v1/members/3/replace")
+	lost.WaitReady()
+	waitVoters(t, lost.URL(), 1, 2, 3)
+	// It counts: with another one away, the two decide.
+	c.Node(2).Kill()
+	if code, body, _ := eventually(t, func() (int, string, http.Header) {
+		return post(lost.URL()+"/v1/stacks/s/push", "last", "last")
+	}); code != http.StatusOK {
+		t.Errorf("push: %d %s", code, body)
+	}
+	c.Node(2).Start()
+	c.WaitReady()
+	l.stop.Store(true)
+	l.wait.Wait()
+	waitEqual(t, c.URLs())
 }

@@ -236,9 +236,10 @@ var explanations = byStatus(memberExplanations, []Explanation{
 		"At its first start a node takes part once it has met every node of --cluster.",
 		fateNothing, "Start the nodes that `detail` names, and repeat it.",
 	}, {
-		"quarantined", []int{http.StatusServiceUnavailable}, "The node does not trust its own data",
+		"quarantined", []int{http.StatusServiceUnavailable}, "The node takes no part",
 		[]string{notApplied},
-		"Its log or state is damaged, so it neither votes nor answers.",
+		"Its log or state is damaged, or it was removed from the cluster, so it neither votes nor " +
+			"answers.",
 		fateNothing, "Send it to another node, and look at the reason in `GET /v1/status`.",
 	}, {
 		"behind", []int{http.StatusServiceUnavailable}, "The node has not come that far",

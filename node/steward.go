@@ -93,7 +93,7 @@ func (n *Node) self() storage.Identity {
 // again.
 func (n *Node) removed(by string) {
 	n.mu.Lock()
-	if n.identity.Removed != "" || n.closed {
+	if n.identity.Cluster == "" || n.identity.Removed != "" || n.closed {
 		n.mu.Unlock()
 		return
 	}
