@@ -103,7 +103,6 @@ type saver struct {
 	busy      bool
 	meta      raft.SnapshotMeta
 	frozen    io.WriterTo
-	hash      uint64
 	lastBytes int64
 }
 

@@ -23,7 +23,6 @@ type clients struct {
 	floor    uint64 // what a read that starts now must reflect
 	acked    int
 	values   uint64
-	command  []byte
 }
 
 type client struct {
@@ -118,8 +117,12 @@ func (c *clients) onTurn(i int, turn uint64) {
 		c.plan(i, c.random.between(5*ms, 50*ms))
 		return
 	}
-	timeouts := c.world.plan.timeoutMs
-	c.attempt(i, h, timeouts[c.random.below(len(timeouts))])
+	timeout := c.world.plan.timeoutMs[c.random.below(len(c.world.plan.timeoutMs))]
+	if c.world.phase == phaseCore && c.world.healing {
+		// A well node may hear no leader, when an ill one leads by the others: ask another soon.
+		timeout = min(timeout, 500)
+	}
+	c.attempt(i, h, timeout)
 }
 
 // givesUp says whether a client stops trying. A key may be repeated only while its reply is sure
@@ -175,7 +178,7 @@ func (c *clients) fresh(i int, h *host, write bool) {
 		op.read = true
 		op.query = store.EncodeQuery(nil, store.GetStack{Stack: name, WithTop: true})
 	}
-	c.attempt(i, h, 5000)
+	c.attempt(i, h, 10_000)
 }
 
 func (c *clients) draw(name string) store.Command {
@@ -299,6 +302,12 @@ func (c *clients) settle(i int, outcome rsm.Outcome) {
 	default:
 		c.plan(i, c.random.between(20*ms, 200*ms))
 	}
+}
+
+// leave gives up an operation at once.
+func (c *clients) leave(i int) {
+	c.all[i].waiting = false
+	c.end(i)
 }
 
 // end closes a client's operation.

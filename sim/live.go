@@ -17,8 +17,8 @@ const (
 	coreWithin     = 60 * second // a core of a majority gets operations through
 	convergeWithin = 20 * second // one leader, all caught up
 	settleWithin   = 30 * second // every operation under way has its outcome
-	probeWithin    = 5 * second
-	perOperation   = 200 * ms // of those that are still missing
+	probeWithin    = 15 * second // a node's stream of requests backs off while its link is cut
+	perOperation   = 200 * ms    // of those that are still missing
 )
 
 // electionsHealthy bounds the leaders elected after the last fault.

@@ -108,6 +108,10 @@ func (c *clients) onAnswer(h *host, ticket replica.Ticket, result *rsm.Result) {
 			w.moment(h)
 			c.floor = max(c.floor, result.Index)
 		}
+		if result.Code == rsm.CodeTableFull {
+			c.leave(op.client) // repeating it is no use
+			return
+		}
 		c.settle(op.client, result.Outcome)
 	}
 }

@@ -134,7 +134,7 @@ func draw(r *random, nodes int) plan {
 	p.segmentBytes = pick(r, int64(4<<10), 16<<10, 128<<10)
 	p.maxEntry = pick(r, 1, 500, 1<<20)
 	p.maxInflight = pick(r, 4<<10, 64<<20)
-	p.retryMs = pick(r, uint64(100), 300, 1000)
+	p.retryMs = pick(r, uint64(50), 100, 300)
 	p.snapEntries = pick(r, uint64(3), 20, 200, 100_000)
 	p.snapBytes = pick(r, int64(1<<10), 64<<10, 1<<30)
 

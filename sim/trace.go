@@ -23,8 +23,6 @@ type tracer struct {
 	buf   []byte
 }
 
-func (t *tracer) on() bool { return t.out != nil }
-
 // line writes words about a node, or about the world when h is nil.
 func (t *tracer) line(h *host, words ...string) {
 	if t.out == nil {
