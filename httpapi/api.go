@@ -69,6 +69,7 @@ func New(s Service, c Config) *API {
 	a.addStacks()
 	a.addSeed()
 	a.addStatus()
+	a.addMembers()
 	a.addErrors()
 	return a
 }

@@ -64,7 +64,7 @@ func curling(path, body string) func(*front) answer {
 
 func fine(*local) {}
 
-var scenes = []scene{
+var scenes = append(memberScenes, []scene{
 	{"bad_request", fine, pushingJSON(`{"values":[]}`)},
 	{"bad_request_count", fine, func(f *front) answer {
 		return f.json("POST", "/v1/stacks/jobs/pop", `{"count":-1}`)
@@ -150,7 +150,7 @@ var scenes = []scene{
 	{"line_cross_origin", fine, func(f *front) answer {
 		return f.curl("/sPush", "1,10", "Origin", "null")
 	}},
-}
+}...)
 
 var ownID = regexp.MustCompile(`front-[0-9a-z]+`)
 

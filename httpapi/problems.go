@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
 
 	"drystone/rsm"
 )
@@ -56,7 +58,7 @@ const (
 
 // explanations is the one table of errors: what HTTP answers, what `drystone explain` says, and
 // what docs/errors.md holds. Ordered by status; what the client says without an answer comes last.
-var explanations = []Explanation{
+var explanations = byStatus(memberExplanations, []Explanation{
 	{
 		"bad_request", []int{http.StatusBadRequest}, "The request makes no sense",
 		[]string{notApplied},
@@ -234,9 +236,10 @@ var explanations = []Explanation{
 		"At its first start a node takes part once it has met every node of --cluster.",
 		fateNothing, "Start the nodes that `detail` names, and repeat it.",
 	}, {
-		"quarantined", []int{http.StatusServiceUnavailable}, "The node does not trust its own data",
+		"quarantined", []int{http.StatusServiceUnavailable}, "The node takes no part",
 		[]string{notApplied},
-		"Its log or state is damaged, so it neither votes nor answers.",
+		"Its log or state is damaged, or it was removed from the cluster, so it neither votes nor " +
+			"answers.",
 		fateNothing, "Send it to another node, and look at the reason in `GET /v1/status`.",
 	}, {
 		"behind", []int{http.StatusServiceUnavailable}, "The node has not come that far",
@@ -266,6 +269,20 @@ var explanations = []Explanation{
 		"A proxy may have passed a write on before it answered. A read has no effect.",
 		"Check the addresses in `--endpoints`, and any proxy on the way.",
 	},
+})
+
+// byStatus puts rows together, ordered by status; those without one come last.
+func byStatus(some, others []Explanation) []Explanation {
+	all := slices.Concat(others, some)
+	slices.SortStableFunc(all, func(a, b Explanation) int { return cmp.Compare(a.order(), b.order()) })
+	return all
+}
+
+func (e Explanation) order() int {
+	if len(e.Statuses) == 0 {
+		return 1000
+	}
+	return slices.Min(e.Statuses)
 }
 
 // byCode finds a row; built once.

@@ -31,6 +31,7 @@ type local struct {
 	lose      bool     // requests are applied, and the answer is lost
 	reply     []byte   // what the machine says instead
 	statusErr error
+	admin     administration
 	asked     []rsm.ReadOptions // of all reads
 	deadlines int               // calls that came with a deadline
 	left      time.Duration     // until the last one's

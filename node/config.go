@@ -32,6 +32,7 @@ const (
 type Config struct {
 	ID      uint64            // this node's number, at least 1
 	Cluster map[uint64]string // peer addresses h:p by node number; own entry included
+	Join    []string          // with an empty directory: ask the nodes here to be let in
 	Dir     string            // data directory; created, and locked while in use
 
 	PeerListen    string       // where peers connect to
@@ -60,7 +61,7 @@ func (c *Config) setDefaults() error {
 	if c.ID == 0 {
 		return fmt.Errorf("node number 0: numbers begin at 1")
 	}
-	if _, ok := c.Cluster[c.ID]; !ok && len(c.Cluster) > 0 {
+	if _, ok := c.Cluster[c.ID]; !ok && len(c.Cluster) > 0 && len(c.Join) == 0 {
 		return fmt.Errorf("node %d is not among the %d nodes of the cluster list",
 			c.ID, len(c.Cluster))
 	}
@@ -107,20 +108,11 @@ func (c *Config) tick() time.Duration { return max(c.Heartbeat/5, time.Milliseco
 
 func (c *Config) ticks(d time.Duration) int { return max(1, int(d/c.tick())) }
 
-// firstVoters is the membership that the log begins with: the nodes that formed the cluster, for
-// ever. What --cluster says later changes nobody's vote.
-func firstVoters(id storage.Identity) []raft.NodeID {
-	var ids []raft.NodeID
-	for _, p := range id.Peers {
-		ids = append(ids, raft.NodeID(p.Node))
-	}
-	return ids
-}
-
-func (c *Config) raftConfig(incarnation string, boot uint64) raft.Config {
+func (c *Config) raftConfig(id storage.Identity) raft.Config {
 	return raft.Config{
 		ID:             raft.NodeID(c.ID),
-		Seed:           seed(incarnation, boot),
+		Seed:           seed(id.Incarnation, id.Boot),
+		Admitted:       raft.Index(id.Admitted),
 		HeartbeatTicks: c.ticks(c.Heartbeat),
 		ElectionTicks:  c.ticks(c.Election),
 		DiskTicks:      c.ticks(c.DiskTimeout),

@@ -33,8 +33,11 @@ type core struct {
 	shipper *shipper
 	peers   sender
 
-	point atomic.Pointer[published] // what the applier last told
-	seen  atomic.Pointer[observed]  // what the loop last told
+	host *Node // whose core this is
+
+	point    atomic.Pointer[published] // what the applier last told
+	standing atomic.Pointer[standing]  // and the membership as of then, when it changes
+	seen     atomic.Pointer[observed]  // what the loop last told
 
 	stop     chan struct{}
 	stopOnce sync.Once
@@ -44,6 +47,7 @@ type core struct {
 	drained  chan struct{} // closed once everything under way is answered, after a drain
 	ended    chan struct{} // closed behind the loop's last answer
 	full     fullDisk
+	changing chan struct{} // holds one: the change of membership under way
 }
 
 // sender is the transport as a core needs it.
@@ -69,18 +73,20 @@ type observed struct {
 }
 
 // openCore recovers what the directory holds and starts the three goroutines.
-func openCore(c *Config, dir disk.Dir, id storage.Identity, peers sender, box *inbox,
+func openCore(host *Node, dir disk.Dir, id storage.Identity, peers sender, box *inbox,
 	w *waiters, failed func(error),
 ) (*core, error) {
+	c := &host.config
 	store, restored, err := storage.Open(dir, id, storage.Options{
 		SegmentBytes:   c.SegmentBytes,
 		Salt:           salt(),
-		InitialMembers: raft.Members{Voters: firstVoters(id)},
+		InitialMembers: firstMembers(id),
 	})
 	if err != nil {
 		return nil, err
 	}
 	n := &core{
+		host: host, changing: make(chan struct{}, 1),
 		config: c, logger: c.Logger, boot: id.Boot, started: time.Now(), store: store,
 		inbox: box, waiters: w, peers: peers, failed: failed, stop: make(chan struct{}),
 		spare:   make(chan struct{}, 1),
@@ -95,6 +101,7 @@ func openCore(c *Config, dir disk.Dir, id storage.Identity, peers sender, box *i
 	n.goes(func() { n.applier.run(n.stop) })
 	n.goes(n.keepSpare)
 	n.goes(n.shipper.stopWith)
+	n.goes(func() { host.steward(n) })
 	return n, nil
 }
 
@@ -121,7 +128,7 @@ func (n *core) restore(id storage.Identity, restored storage.Restored) error {
 				restored.Raft.Snapshot.LastIncludedIndex, err)
 		}
 	}
-	engine := raft.New(c.raftConfig(id.Incarnation, id.Boot), restored.Raft)
+	engine := raft.New(c.raftConfig(id), restored.Raft)
 	n.replica = replica.New(replica.Config{
 		ID: raft.NodeID(c.ID), Boot: id.Boot,
 		MaxInflightBytes: int(c.MaxInflight), MaxEntryBytes: maxEntryBytes,
@@ -162,6 +169,7 @@ func (n *core) close() {
 }
 
 func (n *core) publish(s *rsm.State) {
+	n.publishStanding(s)
 	settings, set := s.Settings()
 	n.point.Store(&published{
 		point: s.Point(), hash: s.Hash(), settings: settings, settingsSet: set,

@@ -35,6 +35,7 @@ type pile struct {
 	submits   []submit
 	reads     []read
 	cancels   []replica.Ticket
+	calls     []func() // to be made where the replica may be touched
 	drain     bool
 
 	receivedBytes int
@@ -153,10 +154,11 @@ func (p pile) emptied() pile {
 	clear(p.saved)
 	clear(p.restored)
 	clear(p.submits)
+	clear(p.calls)
 	clear(p.reads)
 	return pile{
 		received: p.received[:0], lost: p.lost[:0], done: p.done[:0], saved: p.saved[:0],
 		restored: p.restored[:0], shipped: p.shipped[:0],
-		submits: p.submits[:0], reads: p.reads[:0], cancels: p.cancels[:0],
+		submits: p.submits[:0], calls: p.calls[:0], reads: p.reads[:0], cancels: p.cancels[:0],
 	}
 }

@@ -24,12 +24,13 @@ func (n *Node) joinIfFormed() error {
 			return err
 		}
 	}
-	core, err := openCore(&n.config, n.dir, id, n.peers, n.inbox, &n.waiters, n.fail)
+	core, err := openCore(n, n.dir, id, n.peers, n.inbox, &n.waiters, n.fail)
 	if err != nil {
 		return err
 	}
 	n.mu.Lock()
 	n.core = core
+	n.dial()
 	n.mu.Unlock()
 	return nil
 }
@@ -41,7 +42,7 @@ func (n *Node) membership() (storage.Identity, bool) {
 	if n.identity.Cluster != "" {
 		return n.identity, true
 	}
-	if !n.bootstrap.Complete() {
+	if n.bootstrap == nil || !n.bootstrap.Complete() {
 		return storage.Identity{}, false
 	}
 	id := n.bootstrap.Form(n.identity)
@@ -119,6 +120,12 @@ func (n *Node) judge(h wire.Hello) wire.HelloReply {
 		return refuse(wire.HelloWrongNode, "both sides are node %d: two nodes were started with one "+
 			"--id", id.Node)
 	}
+	if id.Cluster == "" && n.asking != nil {
+		return refuse(wire.HelloNotNow, "node %d has not joined a cluster yet", id.Node)
+	}
+	if id.Removed != "" {
+		return refuse(wire.HelloNotMember, "%s", id.Removed)
+	}
 	if id.Cluster == "" {
 		if !slices.Contains(n.nodeNumbers(), h.Node) {
 			return refuse(wire.HelloNotMember, "node %d is not in the --cluster list of node %d",
@@ -130,15 +137,5 @@ func (n *Node) judge(h wire.Hello) wire.HelloReply {
 		return refuse(wire.HelloOtherCluster, "node %d belongs to cluster %s, this is node %d of "+
 			"cluster %s", h.Node, h.Cluster, id.Node, id.Cluster)
 	}
-	at := slices.IndexFunc(id.Peers, func(p storage.PeerIdentity) bool { return p.Node == h.Node })
-	if at < 0 {
-		return refuse(wire.HelloNotMember, "node %d is no member of cluster %s", h.Node, id.Cluster)
-	}
-	if id.Peers[at].Incarnation != h.Incarnation {
-		return refuse(wire.HelloWiped, "node %d comes with another data directory than the one "+
-			"that belongs to cluster %s: what it had acknowledged and voted for is gone, so it must "+
-			"not vote in the old one's place. If the old directory is lost, run "+
-			"`drystone member replace %d`", h.Node, id.Cluster, h.Node)
-	}
-	return wire.HelloReply{Code: wire.HelloOK}
+	return n.standing().knows(h, id.Cluster)
 }

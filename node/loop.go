@@ -95,7 +95,7 @@ func (n *core) feed(now uint64, p *pile) {
 				if n.stands(m.Raft) {
 					n.replica.Step(now, *m.Raft)
 				}
-			} else {
+			} else if !n.onAdmin(r.from, m.Peer) {
 				n.replica.Receive(now, r.from, m.Peer)
 			}
 		}
@@ -111,6 +111,9 @@ func (n *core) feed(now uint64, p *pile) {
 	}
 	for _, s := range p.shipped {
 		n.replica.Shipped(s.to, s.meta, s.ok)
+	}
+	for _, call := range p.calls {
+		call()
 	}
 	if p.drain {
 		n.replica.Drain()

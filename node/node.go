@@ -28,6 +28,7 @@ type Node struct {
 	contacts *contacts
 	inbox    *inbox
 	waiters  waiters
+	asks     asks
 	aside    sync.WaitGroup // what runs beside the core: the first start, the end of a failure
 
 	mu        sync.Mutex
@@ -35,6 +36,7 @@ type Node struct {
 	addresses map[raft.NodeID]string // of peers: --cluster's, or what they told themselves
 	identity  storage.Identity
 	bootstrap *storage.Bootstrap // while the cluster forms
+	asking    *asking            // while it asks to be let into a cluster; and ever after
 	joining   bool               // the core is being opened, or is open: who was met is final
 	core      *core              // nil until the cluster has formed
 	closed    bool
@@ -96,15 +98,15 @@ func (n *Node) open() error {
 		return err
 	}
 	n.identity = id
-	if id.Cluster == "" {
+	if id.Cluster == "" && len(n.config.Join) == 0 {
 		n.bootstrap = storage.NewBootstrap(
 			storage.PeerIdentity{Node: id.Node, Incarnation: id.Incarnation}, n.nodeNumbers())
-	} else {
+	} else if id.Cluster != "" {
 		n.warnOfOtherMembers(id)
 	}
 	peers, err := transport.Start(transport.Config{
 		Listen: n.config.PeerListen, Listener: n.config.PeerListener, Hello: n.hello,
-		Accept: n.accept, MaxFrameBytes: maxFrameBytes, Logger: n.config.Logger,
+		Accept: n.accept, Join: n.letIn, MaxFrameBytes: maxFrameBytes, Logger: n.config.Logger,
 	}, n)
 	if err != nil {
 		return err
@@ -113,8 +115,16 @@ func (n *Node) open() error {
 	// nothing, and joinIfFormed below looks at what they met.
 	n.mu.Lock()
 	n.peers = peers
-	peers.SetPeers(n.addresses)
+	if id.Cluster == "" && len(n.config.Join) > 0 {
+		n.askToJoin()
+	} else {
+		n.dial()
+	}
 	n.mu.Unlock()
+	if id.Removed != "" {
+		n.config.Logger.Warn(id.Removed + ". Stop it; its data directory is of no more use")
+		return nil
+	}
 	return n.joinIfFormed()
 }
 

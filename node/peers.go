@@ -63,6 +63,19 @@ func (c *contacts) heard(id uint64) (trusted bool) {
 	return true
 }
 
+// trusted are the addresses of all who are listened to.
+func (c *contacts) trusted() map[raft.NodeID]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make(map[raft.NodeID]string)
+	for id, p := range c.peers {
+		if p.trusted && p.connected && p.peer != "" {
+			all[raft.NodeID(id)] = p.peer
+		}
+	}
+	return all
+}
+
 // disconnected notes that all connections were closed from here.
 func (c *contacts) disconnected() {
 	c.mu.Lock()
@@ -95,7 +108,7 @@ func (n *Node) nodeNumbers() []uint64 {
 // warnOfOtherMembers says where --cluster differs from what the directory knows: the directory
 // wins, the flag gives addresses only.
 func (n *Node) warnOfOtherMembers(id storage.Identity) {
-	if len(n.config.Cluster) == 0 {
+	if len(n.config.Cluster) == 0 || id.Admitted > 0 {
 		return
 	}
 	var known []uint64
@@ -126,12 +139,16 @@ func (n *Node) Met(h wire.Hello) {
 	defer n.mu.Unlock()
 	// This node's identity may have changed since the handshake was judged.
 	trusted := n.judge(h).Code == wire.HelloOK
+	news := false
 	n.contacts.update(h.Node, func(c *contact) {
+		news = c.peer != h.Peer || !c.connected
 		c.peer, c.http, c.resp, c.cluster = h.Peer, h.HTTP, h.RESP, h.Cluster
 		c.heard, c.connected, c.trusted, c.refusal = time.Now(), true, trusted, ""
 	})
 	if trusted {
-		n.learnAddress(h)
+		if news {
+			n.learnAddress(h)
+		}
 		n.meet(h)
 	}
 }
@@ -139,14 +156,10 @@ func (n *Node) Met(h wire.Hello) {
 // learnAddress dials a member that --cluster does not name at the address it told. Called with mu
 // held, as meet is.
 func (n *Node) learnAddress(h wire.Hello) {
-	id := raft.NodeID(h.Node)
-	if _, given := n.config.Cluster[h.Node]; given || h.Peer == "" || n.addresses[id] == h.Peer {
-		return
+	if _, given := n.config.Cluster[h.Node]; !given && h.Peer != "" {
+		n.addresses[raft.NodeID(h.Node)] = h.Peer
 	}
-	n.addresses[id] = h.Peer
-	if n.peers != nil {
-		n.peers.SetPeers(n.addresses)
-	}
+	n.dial()
 }
 
 // Receive takes what a peer said. It waits while more is waiting here than may.
@@ -174,5 +187,16 @@ func (n *Node) Refused(by raft.NodeID, r wire.HelloReply) {
 	})
 	if news {
 		n.config.Logger.Error(text)
+	}
+	switch r.Code {
+	case wire.HelloRemoved:
+		n.removed(fmt.Sprintf("node %d", by))
+	case wire.HelloVacant:
+		n.mu.Lock()
+		if n.bootstrap != nil && !n.joining {
+			n.config.Logger.Info("the cluster expects this node to join, and so it asks to")
+			n.askToJoin()
+		}
+		n.mu.Unlock()
 	}
 }

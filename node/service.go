@@ -19,9 +19,9 @@ const grace = 250 * time.Millisecond
 // never will be, or at ctx's deadline, with what is known by then. The string names the request:
 // node, boot and serial number.
 func (n *Node) Do(ctx context.Context, r rsm.Request) (rsm.Result, string) {
-	core := n.running()
-	if core == nil {
-		return rsm.Result{Outcome: rsm.NotApplied, Code: rsm.CodeBootstrapping}, ""
+	core, code := n.serving()
+	if code != "" {
+		return rsm.Result{Outcome: rsm.NotApplied, Code: code}, ""
 	}
 	timeout := timeLeft(ctx)
 	if timeout == 0 {
@@ -48,11 +48,24 @@ func (n *Node) Do(ctx context.Context, r rsm.Request) (rsm.Result, string) {
 	return a.result, fmt.Sprintf("%d.%d.%d", n.config.ID, n.identity.Boot, a.result.Serial)
 }
 
+// serving is the core, or why there is none to serve callers.
+func (n *Node) serving() (*core, rsm.Code) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case n.identity.Removed != "":
+		return nil, rsm.CodeQuarantined
+	case n.core == nil:
+		return nil, rsm.CodeBootstrapping
+	}
+	return n.core, ""
+}
+
 // Query answers a read, within ctx's deadline.
 func (n *Node) Query(ctx context.Context, q []byte, o rsm.ReadOptions) rsm.ReadResult {
-	core := n.running()
-	if core == nil {
-		return rsm.ReadResult{Code: rsm.CodeBootstrapping}
+	core, code := n.serving()
+	if code != "" {
+		return rsm.ReadResult{Code: code}
 	}
 	timeout := timeLeft(ctx)
 	if timeout == 0 {

@@ -61,6 +61,9 @@ func (n *Node) status() rsm.Status {
 		if stopped != nil {
 			s.Health, s.Reason = whyStopped(stopped)
 		}
+		if id.Removed != "" {
+			s.Health, s.Reason = rsm.HealthQuarantined, id.Removed
+		}
 		for _, number := range n.nodeNumbers() {
 			s.Members = append(s.Members, n.member(number, true))
 		}
@@ -86,6 +89,9 @@ func (n *Node) status() rsm.Status {
 		s.Members = append(s.Members, n.memberSeenBy(r, number))
 	}
 	s.Health, s.Reason = n.verdict(core, r, at, refusal, stopped)
+	if id.Removed != "" {
+		s.Health, s.Reason = rsm.HealthQuarantined, id.Removed
+	}
 	if stopped != nil {
 		s.Role, s.LeaderID = raft.Follower.String(), 0 // whatever it was when it ended
 	}
@@ -127,6 +133,12 @@ func (n *Node) memberSeenBy(r raft.Status, id raft.NodeID) rsm.MemberStatus {
 
 // waitsFor says why the cluster has not formed yet. Called with mu held.
 func (n *Node) waitsFor() string {
+	if n.asking != nil && n.identity.Cluster == "" {
+		if n.asking.refusal != "" {
+			return "this node asks to join: " + n.asking.refusal
+		}
+		return "this node asks to join the cluster"
+	}
 	if n.bootstrap == nil || n.joining {
 		return "the data directory is being opened"
 	}

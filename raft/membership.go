@@ -1,6 +1,7 @@
 package raft
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -68,6 +69,9 @@ func (r *Raft) forgetConfigs(i Index) {
 // lack C-new could not win, and those who have it would not try.
 func (r *Raft) mayStand() bool {
 	for i := len(r.configs) - 1; i >= 0; i-- {
+		if r.configs[i].index < r.config.Admitted {
+			return false // whoever it names, it is not this disk
+		}
 		if r.configs[i].members.IsVoter(r.id) {
 			return true
 		}
@@ -106,7 +110,7 @@ func (r *Raft) Reconfigure(to Members) error {
 	next := to.clone()
 	if !slices.Equal(current.members.Voters, to.Voters) {
 		// §6: first C-old,new, under which both majorities must agree; C-new when that is committed.
-		next = Members{Voters: current.members.Voters, Next: next.Voters, Learners: next.Learners}
+		next.Voters, next.Next = current.members.Voters, next.Voters
 	}
 	r.rule(Membership, ChangeBegins, 0, Position{Index: r.log.lastIndex() + 1}, Position{})
 	r.appendOwn(l, EntryConfig, EncodeMembers(nil, next))
@@ -124,7 +128,7 @@ func (r *Raft) completeChange(l *leader) {
 	switch m := current.members; {
 	case m.Joint():
 		r.rule(Membership, LeaveJoint, 0, Position{Index: current.index}, Position{})
-		next := Members{Voters: m.Next, Learners: m.Learners}
+		next := Members{Voters: m.Next, Learners: m.Learners, Directory: m.Directory}
 		r.appendOwn(l, EntryConfig, EncodeMembers(nil, next))
 	case !m.IsVoter(r.id):
 		r.rule(Membership, LeaderRemoved, 0, Position{Index: current.index}, Position{})
@@ -169,11 +173,14 @@ func (m Members) All() []NodeID {
 // Equal reports whether two configurations are the same.
 func (m Members) Equal(o Members) bool {
 	return slices.Equal(m.Voters, o.Voters) && slices.Equal(m.Next, o.Next) &&
-		slices.Equal(m.Learners, o.Learners)
+		slices.Equal(m.Learners, o.Learners) && bytes.Equal(m.Directory, o.Directory)
 }
 
 func (m Members) clone() Members {
-	return Members{slices.Clone(m.Voters), slices.Clone(m.Next), slices.Clone(m.Learners)}
+	return Members{
+		slices.Clone(m.Voters), slices.Clone(m.Next), slices.Clone(m.Learners),
+		bytes.Clone(m.Directory),
+	}
 }
 
 // valid: somebody votes, lists ascend, and nobody is voter and learner for good.
@@ -187,7 +194,8 @@ func (m Members) valid() bool {
 			return false
 		}
 	}
-	return len(m.Voters) > 0 && ascends(m.Voters) && ascends(m.Next) && ascends(m.Learners)
+	return len(m.Voters) > 0 && ascends(m.Voters) && ascends(m.Next) && ascends(m.Learners) &&
+		len(m.Directory) <= MaxDirectoryBytes
 }
 
 func ascends(ids []NodeID) bool {
@@ -210,32 +218,41 @@ func contains(ids []NodeID, id NodeID) bool {
 	return false
 }
 
-// membersVersion begins every encoded configuration.
-const membersVersion = 1
+// What an encoded configuration begins with: a directory makes the second version.
+const (
+	membersVersion   = 1
+	directoryVersion = 2
+)
 
 // EncodeMembers appends the data of an EntryConfig: a version byte, then Voters, Next and
-// Learners, each a 4-byte count and 8-byte IDs, little endian.
+// Learners, each a 4-byte count and 8-byte IDs, little endian; in version 2 then a Directory that
+// is not empty, to the end.
 func EncodeMembers(dst []byte, m Members) []byte {
-	dst = append(dst, membersVersion)
+	version := byte(membersVersion)
+	if len(m.Directory) > 0 {
+		version = directoryVersion
+	}
+	dst = append(dst, version)
 	for _, ids := range [3][]NodeID{m.Voters, m.Next, m.Learners} {
 		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(ids)))
 		for _, id := range ids {
 			dst = binary.LittleEndian.AppendUint64(dst, uint64(id))
 		}
 	}
-	return dst
+	return append(dst, m.Directory...)
 }
 
 var errMembers = errors.New("cannot read membership")
 
 // DecodeMembers reads what EncodeMembers wrote. An error says what is wrong with it; it allocates
-// no more than a few times the length of b.
+// no more than a few times the length of b, and nothing aliases b.
 func DecodeMembers(b []byte) (Members, error) {
 	if len(b) == 0 {
 		return Members{}, fmt.Errorf("%w: it is empty", errMembers)
 	}
-	if b[0] != membersVersion {
-		return Members{}, fmt.Errorf("%w: version %d is not %d", errMembers, b[0], membersVersion)
+	version := b[0]
+	if version != membersVersion && version != directoryVersion {
+		return Members{}, fmt.Errorf("%w: version %d is not known", errMembers, version)
 	}
 	b = b[1:]
 	var m Members
@@ -252,6 +269,12 @@ func DecodeMembers(b []byte) (Members, error) {
 			*list = append(*list, NodeID(binary.LittleEndian.Uint64(b)))
 			b = b[8:]
 		}
+	}
+	if version == directoryVersion {
+		if len(b) == 0 {
+			return Members{}, fmt.Errorf("%w: its directory is missing", errMembers)
+		}
+		m.Directory, b = bytes.Clone(b), nil
 	}
 	switch {
 	case len(b) > 0:

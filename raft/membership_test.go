@@ -10,6 +10,8 @@ func someMembers() []Members {
 		{}, {Voters: []NodeID{1}}, {Voters: []NodeID{1, 2, 3}},
 		{Voters: []NodeID{1, 2, 3}, Next: []NodeID{2, 3, 9}, Learners: []NodeID{1, 1 << 60}},
 		{Voters: []NodeID{4}, Learners: []NodeID{5}},
+		{Voters: []NodeID{4}, Learners: []NodeID{5}, Directory: []byte("who and where")},
+		{Directory: []byte{0}},
 	}
 }
 
@@ -20,12 +22,12 @@ func TestMembersRoundTrip(t *testing.T) {
 		if err != nil || !got.Equal(m) {
 			t.Errorf("%v came back as %v, %v", m, got, err)
 		}
-		for i := range b {
+		for i := range len(b) - max(0, len(m.Directory)-1) {
 			if _, err := DecodeMembers(b[:i]); err == nil {
 				t.Errorf("%v cut at %d is still read", m, i)
 			}
 		}
-		if _, err := DecodeMembers(append(b, 0)); err == nil {
+		if _, err := DecodeMembers(append(b, 0)); err == nil && len(m.Directory) == 0 {
 			t.Errorf("%v with something behind it is read", m)
 		}
 	}
@@ -55,7 +57,7 @@ func FuzzDecodeMembers(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if 8*(cap(m.Voters)+cap(m.Next)+cap(m.Learners)) > 4*len(b)+64 {
+		if 8*(cap(m.Voters)+cap(m.Next)+cap(m.Learners))+cap(m.Directory) > 4*len(b)+64 {
 			t.Errorf("%d bytes become %d, %d and %d members", len(b), cap(m.Voters), cap(m.Next),
 				cap(m.Learners))
 		}

@@ -16,6 +16,7 @@ type Config struct {
 	DiskTicks      int    // a leader whose oldest write is older gives up leadership; 0: never
 	MaxAppendBytes int    // in one AppendEntries; one entry may exceed it alone (1 MiB)
 	MaxInflight    int    // AppendEntries under way to one follower (64)
+	Admitted       Index  // of the configuration that let this disk in; 0: the first one
 	TrailingBytes  int    // kept behind a snapshot, for short absences; 0: none
 	MaxApplyBytes  int    // handed out in Ready.Apply and not yet reported Applied (16 MiB)
 	Trace          func(Event)
@@ -225,6 +226,7 @@ type Status struct {
 	LastTerm      Term // of the entry at LastIndex
 	SnapshotIndex Index
 	Members       Members // the one in force
+	MembersIndex  Index   // of its entry, or of the snapshot that has it
 	CommittedTerm bool    // an entry of the current term is committed
 	QuietTicks    int     // since a leader was heard (2^30 and more: never); 0 on a leader
 	Progress      []Progress
@@ -246,6 +248,7 @@ func (r *Raft) Status() Status {
 		Commit: r.commitIndex, Applied: r.applying.applied, Durable: r.disk.durable,
 		FirstIndex: r.log.firstIndex(), LastIndex: r.log.lastIndex(), LastTerm: r.log.last().Term,
 		SnapshotIndex: r.snapshot.LastIncludedIndex, Members: r.members(), QuietTicks: r.quiet,
+		MembersIndex: r.configs[len(r.configs)-1].index,
 	}
 	if t, ok := r.log.term(r.commitIndex); ok {
 		s.CommittedTerm = t == r.currentTerm && r.commitIndex > 0

@@ -37,9 +37,15 @@ type HardState struct {
 }
 
 // Members is a configuration. Next is non-empty while joint (§6, C-old,new). Each list ascends.
+// Directory is the host's own about its members, at most MaxDirectoryBytes: it comes and goes with
+// the configuration, and raft never looks into it. Nothing of a Members is changed in place.
 type Members struct {
 	Voters, Next, Learners []NodeID
+	Directory              []byte
 }
+
+// MaxDirectoryBytes bounds Members.Directory, so that a configuration fits wherever it is sent.
+const MaxDirectoryBytes = 128 << 10
 
 // SnapshotMeta describes a snapshot whose bytes the host keeps and ships (§7).
 // The zero value is the empty state before index 1.

@@ -25,9 +25,22 @@ type (
 		Index uint64
 		OK    bool // false: not leader, or leadership was lost; ask again with another ID
 	}
+	// AdminAsk carries an operator's request to the leader, in the nodes' own encoding. It may be
+	// asked again: none does anything twice.
+	AdminAsk struct {
+		ID   uint64 // of the asking node
+		Body []byte
+	}
+	// AdminAnswer answers AdminAsk.
+	AdminAnswer struct {
+		ID   uint64
+		Body []byte
+	}
 )
 
-func (Forward) peerMessage()    {}
-func (Refusal) peerMessage()    {}
-func (ReadAsk) peerMessage()    {}
-func (ReadAnswer) peerMessage() {}
+func (Forward) peerMessage()     {}
+func (Refusal) peerMessage()     {}
+func (ReadAsk) peerMessage()     {}
+func (ReadAnswer) peerMessage()  {}
+func (AdminAsk) peerMessage()    {}
+func (AdminAnswer) peerMessage() {}

@@ -1,6 +1,7 @@
 package snap
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -13,11 +14,11 @@ import (
 const (
 	formatVersion = 1
 	headBytes     = 16 // magic, version, length of meta, checksum of these and meta; then meta
-	metaBytes     = 32 // and 8 for each member
+	metaBytes     = 32 // and 8 for each member, and the directory
 	chunkHead     = 8  // length, checksum; then the content
 	footBytes     = 32 // a chunk head of length zero, magic, content length, chunk count, checksum
 	maxChunkBytes = 1 << 20
-	maxMetaBytes  = metaBytes + 8*(1<<16)
+	maxMetaBytes  = metaBytes + 8*(1<<16) + raft.MaxDirectoryBytes
 )
 
 var (
@@ -33,22 +34,19 @@ func appendMeta(dst []byte, m raft.SnapshotMeta) []byte {
 	for _, list := range lists {
 		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(list)))
 	}
-	dst = append(dst, 0, 0, 0, 0)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(m.Members.Directory)))
 	for _, list := range lists {
 		for _, id := range list {
 			dst = binary.LittleEndian.AppendUint64(dst, uint64(id))
 		}
 	}
-	return dst
+	return append(dst, m.Members.Directory...)
 }
 
 func decodeMeta(b []byte) (raft.SnapshotMeta, error) {
 	var m raft.SnapshotMeta
 	if len(b) < metaBytes {
 		return m, fmt.Errorf("the description is cut short")
-	}
-	if binary.LittleEndian.Uint32(b[28:]) != 0 {
-		return m, fmt.Errorf("reserved bytes are not zero")
 	}
 	m.LastIncludedIndex = raft.Index(binary.LittleEndian.Uint64(b))
 	m.LastIncludedTerm = raft.Term(binary.LittleEndian.Uint64(b[8:]))
@@ -63,6 +61,13 @@ func decodeMeta(b []byte) (raft.SnapshotMeta, error) {
 			*list = append(*list, raft.NodeID(binary.LittleEndian.Uint64(rest)))
 			rest = rest[8:]
 		}
+	}
+	directory := uint64(binary.LittleEndian.Uint32(b[28:]))
+	if directory > uint64(len(rest)) {
+		return raft.SnapshotMeta{}, fmt.Errorf("the description is cut short")
+	}
+	if directory > 0 {
+		m.Members.Directory, rest = bytes.Clone(rest[:directory]), rest[directory:]
 	}
 	if len(rest) > 0 {
 		return raft.SnapshotMeta{}, fmt.Errorf("%d bytes follow the description", len(rest))

@@ -41,7 +41,7 @@ func text(n int) content {
 func metaOf(index raft.Index, term raft.Term) raft.SnapshotMeta {
 	return raft.SnapshotMeta{LastIncludedIndex: index, LastIncludedTerm: term,
 		Members: raft.Members{Voters: []raft.NodeID{1, 2, 3}, Next: []raft.NodeID{3, 4},
-			Learners: []raft.NodeID{5}}}
+			Learners: []raft.NodeID{5}, Directory: []byte("who")}}
 }
 
 func save(t *testing.T, d disk.Dir, meta raft.SnapshotMeta, c content) Info {

@@ -40,7 +40,12 @@ type Identity struct {
 	Engine      string         `json:"engine"`
 	Cluster     string         `json:"cluster"` // 32 hexadecimal digits; "" until it is formed
 	Boot        uint64         `json:"boot"`    // starts so far, this one included
-	Peers       []PeerIdentity `json:"peers"`   // the cluster's first members, with this node
+	Peers       []PeerIdentity `json:"peers"`   // the cluster's first members
+
+	// Admitted is the index of the configuration that let this directory in, if it was not among
+	// the first: one before it may name a directory that had the number earlier.
+	Admitted uint64 `json:"admitted,omitempty"`
+	Removed  string `json:"removed,omitempty"` // why it is no member any more; "": it is
 }
 
 // PeerIdentity is one incarnation of a node.

@@ -134,6 +134,9 @@ func (t *Transport) welcome(conn net.Conn, r *bufio.Reader) (wire.Hello, error) 
 	if err != nil {
 		return wire.Hello{}, err
 	}
+	if h.Features&wire.FeatureJoin != 0 && t.config.Join != nil {
+		return wire.Hello{}, t.letJoin(conn, h)
+	}
 	verdict := t.judge(h)
 	verdict.Hello = t.hello(h.Node)
 	if t.config.Accept != nil {

@@ -41,6 +41,9 @@ type Config struct {
 	// neither when this node has it already. One is received at a time. Nil takes none.
 	Accept func(from raft.NodeID, meta raft.SnapshotMeta, bytes int64) (Incoming, error)
 
+	// Join decides on a node that asks to be let into the cluster; nil refuses as Check would.
+	Join func(ctx context.Context, h wire.Hello) wire.HelloReply
+
 	MaxQueueBytes    int           // of frames waiting for one peer, 64 MiB; the oldest make room
 	MaxFrameBytes    int           // of one body, 64 MiB; a larger message cannot be sent
 	WriteTimeout     time.Duration // a peer that takes nothing for so long is given up, 5 s

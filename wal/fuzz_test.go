@@ -31,6 +31,8 @@ func sampleRecords() []record {
 		{kind: recordSnapshot, meta: raft.SnapshotMeta{LastIncludedIndex: 1, LastIncludedTerm: 2,
 			Members: raft.Members{Voters: []raft.NodeID{1, 2}, Next: []raft.NodeID{2, 3},
 				Learners: []raft.NodeID{4}}}, keep: true},
+		{kind: recordSnapshot, meta: raft.SnapshotMeta{LastIncludedIndex: 1, LastIncludedTerm: 2,
+			Members: raft.Members{Voters: []raft.NodeID{1}, Directory: []byte("who")}}},
 		{kind: recordEntry, entry: raft.Entry{Index: 3, Term: 2, Kind: raft.EntryConfig,
 			Data: []byte("nine bytes")}},
 		{kind: recordEntry, entry: raft.Entry{Index: 1 << 63, Term: 1 << 62}},

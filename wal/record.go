@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -74,13 +75,15 @@ func appendSnapshot(dst []byte, m raft.SnapshotMeta, keep bool) []byte {
 	for _, list := range lists {
 		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(list)))
 	}
-	dst = append(dst, 0, 0, 0, 0)
+	directory := m.Members.Directory
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(directory)))
 	for _, list := range lists {
 		for _, id := range list {
 			dst = append64(dst, uint64(id))
 		}
 	}
-	return dst
+	dst = append(dst, directory...)
+	return append(dst, noHeader[:padding(len(directory))]...)
 }
 
 func appendEntry(dst []byte, e raft.Entry) []byte {
@@ -165,9 +168,6 @@ func decodeSnapshot(b []byte) (m raft.SnapshotMeta, n int, err error) {
 	if b[1] > 1 {
 		return m, 0, fmt.Errorf("snapshot record keeps %d", b[1])
 	}
-	if err := reserved(b[36:40]); err != nil {
-		return m, 0, err
-	}
 	m.LastIncludedIndex, m.LastIncludedTerm = raft.Index(u64(b[8:])), raft.Term(u64(b[16:]))
 	lists := [...]*[]raft.NodeID{&m.Members.Voters, &m.Members.Next, &m.Members.Learners}
 	for i, list := range lists {
@@ -180,7 +180,15 @@ func decodeSnapshot(b []byte) (m raft.SnapshotMeta, n int, err error) {
 			n += 8
 		}
 	}
-	return m, n, nil
+	size := int(binary.LittleEndian.Uint32(b[36:]))
+	if size > raft.MaxDirectoryBytes || size+padding(size) > len(b)-n {
+		return m, 0, fmt.Errorf("snapshot record with a directory of %d bytes is cut short", size)
+	}
+	if size > 0 {
+		m.Members.Directory = bytes.Clone(b[n : n+size])
+	}
+	n += size
+	return m, n + padding(size), reserved(b[n : n+padding(size)])
 }
 
 func decodeEntry(b []byte) (e raft.Entry, n int, err error) {
@@ -216,5 +224,6 @@ func cloneMeta(m raft.SnapshotMeta) *raft.SnapshotMeta {
 	m.Members.Voters = slices.Clone(m.Members.Voters)
 	m.Members.Next = slices.Clone(m.Members.Next)
 	m.Members.Learners = slices.Clone(m.Members.Learners)
+	m.Members.Directory = bytes.Clone(m.Members.Directory)
 	return &m
 }

@@ -34,6 +34,13 @@ type Hello struct {
 // messages. An acceptor that will take it so says it too.
 const FeatureShip = 1 << 0
 
+// FeatureJoin, in a dialer's Hello, asks to be let into the acceptor's cluster. To is then 0. The
+// conversation ends with the acceptor's answer, which has a Grant if it is let in.
+const FeatureJoin = 1 << 1
+
+// MaxJoinBytes bounds the body of an answer to FeatureJoin.
+const MaxJoinBytes = 1 << 20
+
 // HelloCode says why a Hello is refused.
 type HelloCode string
 
@@ -45,6 +52,10 @@ const (
 	HelloNotMember    HelloCode = "not_member"    // no node of this cluster
 	HelloWrongNode    HelloCode = "wrong_node"    // meant for another node than this
 	HelloVersion      HelloCode = "version"       // the two have no version in common
+	HelloRemoved      HelloCode = "removed"       // a directory that was removed from the cluster
+	HelloVacant       HelloCode = "vacant"        // its number waits for a directory: it may join
+	HelloUsed         HelloCode = "number_used"   // its number was another's, who was removed
+	HelloNotNow       HelloCode = "not_now"       // it may join later
 )
 
 // HelloReply answers a Hello. In its answer the acceptor says its own; the dialer answers that
@@ -53,6 +64,7 @@ type HelloReply struct {
 	Code   HelloCode
 	Detail string // a sentence for people; "" with HelloOK
 	Hello  Hello  // the acceptor's own; zero when it is not said
+	Grant  string // answers FeatureJoin: what a member must know, in JSON; "" if it is refused
 }
 
 // The tagged fields of a Hello.
@@ -70,6 +82,7 @@ const (
 	tagCode   = 1
 	tagDetail = 2
 	tagHello  = 3
+	tagGrant  = 4
 )
 
 // EncodeHello appends h's body.
@@ -145,7 +158,7 @@ func EncodeHelloReply(dst []byte, r HelloReply) []byte {
 		dst = EncodeHello(append(dst, 0, 0, 0, 0), r.Hello)
 		binary.LittleEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
 	}
-	return dst
+	return appendTagged(dst, tagGrant, r.Grant)
 }
 
 // DecodeHelloReply reads a HelloReply's body; b is that and no more. Its strings are valid UTF-8
@@ -176,6 +189,8 @@ func DecodeHelloReply(b []byte) (HelloReply, error) {
 			if r.Hello, err = DecodeHello(value); err != nil {
 				return HelloReply{}, err
 			}
+		case tagGrant:
+			r.Grant = c.text(value)
 		}
 	}
 	if err := c.err("answer to a hello"); err != nil {

@@ -24,7 +24,7 @@ func hellos() []Hello {
 func replies() []HelloReply {
 	all := []HelloReply{{}, {Code: HelloWiped, Detail: "its directory is another one"}}
 	for _, h := range hellos() {
-		all = append(all, HelloReply{Hello: h}, HelloReply{
+		all = append(all, HelloReply{Hello: h}, HelloReply{Grant: "{}", Hello: h}, HelloReply{
 			Code: HelloOtherCluster, Detail: "naïve", Hello: h,
 		})
 	}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"fmt"
 
 	"drystone/raft"
@@ -156,6 +157,14 @@ func encodePeer(dst []byte, m rsm.PeerMessage) []byte {
 		dst = appendU64(dst, m.ID)
 		dst = appendU64(dst, m.Index)
 		dst = append(dst, bit(m.OK, flagOK))
+	case rsm.AdminAsk:
+		dst = append(dst, Version, kindAdminAsk)
+		dst = appendU64(dst, m.ID)
+		dst = appendBytes(dst, m.Body)
+	case rsm.AdminAnswer:
+		dst = append(dst, Version, kindAdminReply)
+		dst = appendU64(dst, m.ID)
+		dst = appendBytes(dst, m.Body)
 	default:
 		assert(false, "a peer message of no known type")
 	}
@@ -175,6 +184,10 @@ func (c *cursor) peer(kind uint8) (Message, error) {
 		m = rsm.ReadAsk{ID: c.u64()}
 	case kindReadAnswer:
 		m = rsm.ReadAnswer{ID: c.u64(), Index: c.u64(), OK: c.flags(flagOK) != 0}
+	case kindAdminAsk:
+		m = rsm.AdminAsk{ID: c.u64(), Body: bytes.Clone(c.bytes())}
+	case kindAdminReply:
+		m = rsm.AdminAnswer{ID: c.u64(), Body: bytes.Clone(c.bytes())}
 	default:
 		return Message{}, fmt.Errorf("%w: unknown kind %d", ErrMalformed, kind)
 	}
@@ -199,7 +212,8 @@ func sizeHint(m Message) int {
 			return n
 		case raft.InstallSnapshot:
 			members := &body.Meta.Members
-			return small + 8*(len(members.Voters)+len(members.Next)+len(members.Learners))
+			return small + len(members.Directory) +
+				8*(len(members.Voters)+len(members.Next)+len(members.Learners))
 		}
 		return small
 	}

@@ -54,6 +54,8 @@ func samples() []Message {
 		rsm.ReadAsk{ID: 26},
 		rsm.ReadAnswer{ID: 27, Index: 28, OK: true},
 		rsm.ReadAnswer{ID: 29},
+		rsm.AdminAsk{ID: 30, Body: []byte("{}")},
+		rsm.AdminAnswer{ID: 31},
 	} {
 		all = append(all, Message{Peer: m})
 	}

@@ -54,6 +54,8 @@ const (
 	kindRefusal    = 17
 	kindReadAsk    = 18
 	kindReadAnswer = 19
+	kindAdminAsk   = 20
+	kindAdminReply = 21
 
 	kindHello      = 32
 	kindHelloReply = 33

@@ -52,7 +52,7 @@ func (g *globals) callWords(err error) error {
 		f.text = e.Title
 	}
 	switch {
-	case e.Code == "no_such_stack":
+	case e.Code == "no_such_stack", e.Code == "no_such_member":
 		f.status, f.next = exitNothing, ""
 	case e.Outcome == client.OutcomeUnknown:
 		f.status = exitUnknown

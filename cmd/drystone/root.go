@@ -75,7 +75,8 @@ Exit status: 0 applied or read; 1 refused or failed, nothing was done, safe to r
 	p.SortFlags = false
 
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run:"},
-		&cobra.Group{ID: "use", Title: "Use:"}, &cobra.Group{ID: "look", Title: "Look:"})
+		&cobra.Group{ID: "use", Title: "Use:"}, &cobra.Group{ID: "change", Title: "Change:"},
+		&cobra.Group{ID: "look", Title: "Look:"})
 	group := func(id string, commands ...*cobra.Command) {
 		for _, c := range commands {
 			c.GroupID = id
@@ -85,6 +86,7 @@ Exit status: 0 applied or read; 1 refused or failed, nothing was done, safe to r
 	group("run", newDevCommand(g), newServeCommand())
 	group("use", newPushCommand(g), newPopCommand(g), newTopCommand(g), newSizeCommand(g),
 		newStackCommand(g))
+	group("change", newMemberCommand(g), newLeaderCommand(g))
 	group("look", newStatusCommand(g), newInspectCommand(g), newExplainCommand(g), newSimCommand())
 	root.AddCommand(newVersionCommand(g))
 	return root

@@ -167,7 +167,7 @@ func (s *server) close() {
 func (s *server) config(httpAddress string) node.Config {
 	f, p := s.flags, s.plan
 	return node.Config{
-		ID: f.id, Cluster: p.members, Dir: p.dir,
+		ID: f.id, Cluster: p.members, Join: p.join, Dir: p.dir,
 		PeerListen: p.peerListen, HTTPListen: httpAddress,
 		AdvertisePeer: p.advertisePeer, AdvertiseHTTP: p.advertiseHTTP,
 		Heartbeat: f.heartbeat, Election: f.election, DiskTimeout: f.diskTimeout,
@@ -182,7 +182,7 @@ func (s *server) config(httpAddress string) node.Config {
 
 // warn says what is allowed but rarely meant.
 func (s *server) warn() {
-	if n := len(s.plan.members); n%2 == 0 {
+	if n := len(s.plan.members); n%2 == 0 && !s.flags.join {
 		s.log.Warn(evenWords(n))
 	}
 	if s.flags.unsafeNoFsync {

@@ -125,7 +125,8 @@ func (f *serveFlags) settings() rsm.Settings {
 
 // servePlan is what the flags come to.
 type servePlan struct {
-	members       memberList // never empty
+	members       memberList // without this node only if it joins
+	join          []string   // peer addresses of nodes to ask; nil without --join
 	dir           string
 	peerListen    string
 	httpListen    string
@@ -135,9 +136,6 @@ type servePlan struct {
 
 // plan checks the flags. from tells which of them were given, and where.
 func (f *serveFlags) plan(from sources) (*servePlan, error) {
-	if f.join {
-		return nil, misused("--join is not in this version: a cluster keeps the nodes it began with")
-	}
 	if f.engine != "native" {
 		if f.engine == "etcd" {
 			return nil, misused("--engine etcd is not in this version; native is the only engine")
@@ -187,6 +185,10 @@ func (p *servePlan) setAddresses(f *serveFlags, from sources) error {
 	}
 	own, listed := p.members[f.id]
 	switch {
+	case f.join:
+		if own, err = p.joinAddress(f, own); err != nil {
+			return err
+		}
 	case len(p.members) == 0:
 		own = peerBeside(p.httpListen)
 		if f.peer != "" {
@@ -219,6 +221,27 @@ func (p *servePlan) setAddresses(f *serveFlags, from sources) error {
 		}
 	}
 	return nil
+}
+
+// joinAddress is the peer address of a node that joins: its own entry of --cluster if it has one.
+// The other entries are those that it asks.
+func (p *servePlan) joinAddress(f *serveFlags, own string) (string, error) {
+	if own == "" {
+		own = peerBeside(p.httpListen)
+		if f.peer != "" {
+			own = f.peer
+		}
+	}
+	for _, id := range p.members.ids() {
+		if address := p.members[id]; id != f.id && address != own {
+			p.join = append(p.join, address)
+		}
+	}
+	if len(p.join) == 0 {
+		return "", misused("--join needs --cluster with the peer address of a node to join, other " +
+			"than this one's")
+	}
+	return own, nil
 }
 
 // peerBeside is the peer address of a node that names none: the port below HTTP's, so that a

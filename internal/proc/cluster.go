@@ -21,8 +21,9 @@ type Options struct {
 
 // Cluster is a cluster of processes on this machine. Its methods are for one goroutine.
 type Cluster struct {
-	Nodes []*Node
-	tb    testing.TB
+	Nodes   []*Node
+	tb      testing.TB
+	options Options
 }
 
 // New lays out a cluster without starting a process. All that is started ends with the test.
@@ -37,7 +38,7 @@ func New(tb testing.TB, o Options) *Cluster {
 	if o.Binary == "" {
 		o.Binary = Binary(tb)
 	}
-	c := &Cluster{tb: tb}
+	c := &Cluster{tb: tb, options: o}
 	ports := FreePorts(tb, 2*o.Nodes)
 	var members []string
 	for i := range o.Nodes {
