@@ -233,8 +233,8 @@ func TestWhoMayNotJoin(t *testing.T) {
 	}
 }
 
-// TestReplacedUnderItsOldLine: a node whose directory is lost is started as ever. It is refused until
-// somebody says that the old directory is gone for good; then it comes back without a further word.
+// TestReplacedUnderItsOldLine: a node whose directory is lost is started as ever. It is refused
+// until somebody says that the old directory is gone for good; then it comes back by itself.
 func TestReplacedUnderItsOldLine(t *testing.T) {
 	c := proc.Start(t, proc.Options{Nodes: 3})
 	l := &load{stack: "s", urls: c.URLs()[:1], each: 1 << 30, clients: 2}
