@@ -23,7 +23,7 @@ func TestCloseWithRequestsThatWait(t *testing.T) {
 	c.leader()
 	c.kill(2)
 	n := c.nodes[1]
-	eventually(t, "no leader is left", func() bool { return n.status().LeaderID == 0 })
+	eventually(t, "no leader is left", func() bool { return n.status().Role == "pre_candidate" })
 	const callers = 20
 	wrote, read := make(chan rsm.Result, callers), make(chan rsm.ReadResult, callers)
 	for range callers {

@@ -107,7 +107,7 @@ func TestNoQuorum(t *testing.T) {
 	left := c.Node(2)
 	c.Node(1).Kill()
 	c.Node(3).Kill()
-	left.WaitStatus("no leader", func(s rsm.Status) bool { return s.LeaderID == 0 })
+	left.WaitStatus("no leader", func(s rsm.Status) bool { return s.Role == "pre_candidate" })
 	all := strings.Join(c.URLs(), ",")
 	out, errs, status := drystone(t, "--json", "--endpoints", all, "--timeout", "1s", "push", "s", "x")
 	if status != exitFailed || out != "" || !strings.Contains(errs, `"outcome":"not_applied"`) {
