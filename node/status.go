@@ -75,8 +75,9 @@ func (n *Node) status() rsm.Status {
 	if r.Role == raft.Follower && slices.Contains(r.Members.Learners, r.ID) {
 		s.Role = "learner"
 	}
-	s.Commit, s.Durable = max(uint64(r.Commit), at.point.Index), uint64(r.Durable)
-	s.FirstIndex, s.LastIndex = uint64(r.FirstIndex), uint64(r.LastIndex)
+	// The applier may have told more lately than the loop: what is applied is committed and durable.
+	s.Commit, s.Durable = max(uint64(r.Commit), at.point.Index), max(uint64(r.Durable), at.point.Index)
+	s.FirstIndex, s.LastIndex = uint64(r.FirstIndex), max(uint64(r.LastIndex), at.point.Index)
 	s.SnapshotIndex, s.WALBytes = uint64(r.SnapshotIndex), core.store.Bytes()
 	s.Applied, s.Op, s.LogTimeMs = at.point.Index, at.point.Op, at.point.LogTime
 	s.StateHash = fmt.Sprintf("%016x", at.hash)
