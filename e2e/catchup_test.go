@@ -21,6 +21,7 @@ var (
 func TestLogCatchUp(t *testing.T) {
 	c := proc.Start(t, proc.Options{Flags: []string{
 		"--trailing-bytes", "8GiB", "--snapshot-bytes", "8GiB", "--snapshot-entries", "1000000000",
+		"--election", electionTimeout(),
 	}})
 	for run := range *catchUpRuns {
 		leader := c.WaitLeader()
