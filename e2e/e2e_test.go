@@ -17,12 +17,12 @@ var (
 	chaosKills = flag.Int("chaos.kills", 4, "SIGKILLs of the leader in one run of TestChaos, at least")
 	powerCuts  = flag.Int("power.cuts", 3, "times TestAllKilled kills all nodes together")
 	failovers  = flag.Int("failovers", 3, "times TestFailover kills the leader")
-	quiet      = flag.Bool("quiet", false, "nothing else runs here: judge by the default timeouts")
+	quiet      = flag.Bool("quiet", false, "nothing else runs here: judge by default timeouts")
 	departures = flag.Int("departures", 3, "times TestLeaderLeaves stops the leader")
 )
 
-// electionTimeout is for tests that judge whether there was an election. One that neighbours on this
-// machine cause by starving all nodes is none of theirs.
+// electionTimeout is for tests that judge whether there was an election. One that neighbours on
+// this machine cause by starving all nodes is none of theirs.
 func electionTimeout() string {
 	if *quiet {
 		return "300ms"

@@ -191,17 +191,17 @@ func (f *far) shipUnderLoad(left rsm.Status) {
 		t.Errorf("a snapshot of %d bytes was received, the state is of %d", size, f.state)
 	}
 	for _, n := range nodes {
-		// The state, and a log that may outweigh it before the next snapshot.
-		f.within(n, fmt.Sprintf("%d MB before, meanwhile", peaks[n]), 2*int(size))
+		f.within(n, fmt.Sprintf("%d MB before, meanwhile", peaks[n]), int(size))
 	}
-	f.within(f.away, "the receiver", int(size)) // it had no state to speak of
+	f.within(f.away, "of the receiver", int(size)) // it had no state to speak of
 	waitEqual(t, f.c.URLs())
 }
 
-// within checks a node's memory against the bound of docs/limits.md.
-func (f *far) within(n *proc.Node, what string, lives int) {
+// within checks a node's memory against the bound of docs/limits.md: for one state, and a log that
+// may weigh as much before the next snapshot.
+func (f *far) within(n *proc.Node, what string, state int) {
 	f.t.Helper()
-	peak, bound := peakRSS(n), 2*11*(lives>>20)/10+96
+	peak, bound := peakRSS(n), 2*11*2*(state>>20)/10+96
 	f.t.Logf("node %d: peak RSS %s %d MB, bound %d MB", n.ID, what, peak, bound)
 	if peak > bound {
 		f.t.Errorf("node %d holds %d MB, more than docs/limits.md says: %d MB", n.ID, peak, bound)
