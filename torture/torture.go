@@ -109,7 +109,12 @@ func Run(ctx context.Context, o Options) (_ *Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() {
+		file.Close()
+		if err != nil {
+			os.Remove(o.File) // nothing was asked
+		}
+	}()
 	if r.cluster, err = layOut(&o, home); err != nil {
 		return nil, err
 	}
@@ -319,6 +324,9 @@ func (r *Result) String() string {
 		verdict = "FAIL"
 	case r.Interrupted:
 		verdict = "interrupted"
+	}
+	if r.Faults["diskfull"] > 0 {
+		faults = append(faults, fmt.Sprintf("(%d disks told as full)", r.DiskFull))
 	}
 	return fmt.Sprintf("ops=%d acked=%d refused=%d unknown=%d pushed=%d stacks=%d faults: %s elections=%d "+
 		"term=%d took=%s %s", r.Ops, r.Acked, r.Refused, r.Unknown, r.Pushes, r.Stacks,

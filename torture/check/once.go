@@ -57,8 +57,8 @@ func once(stack string, acts []*act) (problems []Problem) {
 	for _, v := range values {
 		c := counts[v]
 		if c.out > c.pushed+c.perhaps {
-			problems = append(problems, Problem{Once, stack, fmt.Sprintf("stack %s: %q was pushed %d "+
-				"times at most, and came out %d times", stack, v, c.pushed+c.perhaps, c.out)})
+			problems = append(problems, Problem{Once, stack, fmt.Sprintf("stack %s: %q was pushed %d× "+
+				"at most, and came out %d×", stack, v, c.pushed+c.perhaps, c.out)})
 		}
 		for range c.pushed - c.out {
 			missing = append(missing, v)
