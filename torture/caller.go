@@ -55,7 +55,9 @@ func newCaller(c *cluster, now func() int64) *caller {
 
 // do sends an operation to a node and fills in what became of it. With a ctx that ends, or after
 // patience, it is unknown.
-func (c *caller) do(ctx context.Context, op history.Op, node int, patience time.Duration) history.Op {
+func (c *caller) do(
+	ctx context.Context, op history.Op, node int, patience time.Duration,
+) history.Op {
 	op.Node, op.Outcome, op.Code, op.Result = node, "", "", nil
 	var sent atomic.Bool
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }}
@@ -83,7 +85,8 @@ func (c *caller) do(ctx context.Context, op history.Op, node int, patience time.
 }
 
 func (c *caller) request(ctx context.Context, op *history.Op, timeout time.Duration) *http.Request {
-	url := "http://" + c.cluster.front[op.Node-1].Address() + "/v1/stacks/" + op.Args.Stack + "/" + op.Op
+	node := c.cluster.front[op.Node-1].Address()
+	url := "http://" + node + "/v1/stacks/" + op.Args.Stack + "/" + op.Op
 	method, body := http.MethodGet, any(nil)
 	switch op.Op {
 	case history.Push:

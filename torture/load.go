@@ -113,7 +113,9 @@ func (l *load) stacks() (names []string) {
 }
 
 // attempt sends one request and writes down what became of it.
-func (l *load) attempt(ctx context.Context, op history.Op, node int, patience time.Duration) history.Op {
+func (l *load) attempt(
+	ctx context.Context, op history.Op, node int, patience time.Duration,
+) history.Op {
 	op = l.caller.do(ctx, op, node, patience)
 	l.out.Op(op)
 	l.ops.Add(1)

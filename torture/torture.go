@@ -328,7 +328,7 @@ func (r *Result) String() string {
 	if r.Faults["diskfull"] > 0 {
 		faults = append(faults, fmt.Sprintf("(%d disks told as full)", r.DiskFull))
 	}
-	return fmt.Sprintf("ops=%d acked=%d refused=%d unknown=%d pushed=%d stacks=%d faults: %s elections=%d "+
-		"term=%d took=%s %s", r.Ops, r.Acked, r.Refused, r.Unknown, r.Pushes, r.Stacks,
+	return fmt.Sprintf("ops=%d acked=%d refused=%d unknown=%d pushed=%d stacks=%d faults: %s "+
+		"elections=%d term=%d took=%s %s", r.Ops, r.Acked, r.Refused, r.Unknown, r.Pushes, r.Stacks,
 		strings.Join(faults, " "), max(0, r.Led-1), r.Term, r.At.Round(time.Millisecond), verdict)
 }

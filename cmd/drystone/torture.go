@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/signal"
@@ -28,7 +30,8 @@ func newTortureCommand() *cobra.Command {
 		Long: `Start a cluster of real processes on this machine, in a temporary directory, and let faults
 loose on it while clients push, pop and read: nodes are killed, paused and stopped, disks fill up,
 links between nodes and from clients lose, double, delay, hold back and break. Then all heals, and
-the end is checked: each acknowledged push is there once or was popped once, all nodes hold the same.
+the end is checked: each acknowledged push is there once or was popped once, and all nodes hold
+the same.
 
 What clients asked and were told goes to a file; drystone check judges it. Faults are ` +
 			strings.Join(torture.FaultNames(), ",") + `.
@@ -118,7 +121,7 @@ func runTorture(o torture.Options, stdout, stderr io.Writer) error {
 	case ctx.Err() != nil && err != nil:
 		return failed("interrupted before the cluster stood")
 	case err != nil:
-		return failed("the run could not begin: %s", err)
+		return cannotBegin(err)
 	}
 	if r.LeftOut != "" {
 		fmt.Fprintf(stderr, "left out: %s\n", r.LeftOut)
@@ -141,6 +144,16 @@ func runTorture(o torture.Options, stdout, stderr io.Writer) error {
 	}
 	fmt.Fprintf(stderr, "now: drystone check %s\n", shellQuoted(o.File))
 	return nil
+}
+
+// cannotBegin says why there was no run.
+func cannotBegin(err error) error {
+	text := err.Error()
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		text = path.Path + ": " + fileWords(err)
+	}
+	return failed("the run could not begin: %s", text)
 }
 
 // tortureWords is a run's progress in a line.

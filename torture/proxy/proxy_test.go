@@ -52,7 +52,9 @@ func message(n int) []byte {
 	})
 }
 
-func greeting() []byte { return wire.AppendHelloFrame(nil, wire.Hello{Protocol: 1, Node: 1, To: 2}) }
+func greeting() []byte {
+	return wire.AppendHelloFrame(nil, wire.Hello{Protocol: 1, Node: 1, To: 2})
+}
 
 func say(t *testing.T, c net.Conn, bytes []byte) {
 	t.Helper()
