@@ -127,7 +127,7 @@ func (c *cluster) serveArgs(i int, engine string) []string {
 	return []string{
 		"serve", "--id", strconv.Itoa(n.id), "--cluster", strings.Join(members, ","),
 		"--http", n.http, "--dir", n.dir, "--engine", engine,
-		"--segment-bytes", "64KiB", "--trailing-bytes", "64KiB", "--snapshot-entries", "300",
+		"--segment-bytes", "64KiB", "--trailing-bytes", "4KiB", "--snapshot-entries", "100",
 		"--request-retention", "2m",
 	}
 }
