@@ -153,6 +153,9 @@ func (r *run) faults() ([]string, error) {
 	if i := slices.Index(names, "diskfull"); i >= 0 && r.cluster.noted != "" {
 		names = slices.Delete(names, i, i+1)
 		r.result.LeftOut = "diskfull, which needs the right to mount a small disk: " + r.cluster.noted
+		if len(names) == 0 {
+			return nil, errors.New("the only fault that was asked for can't be had: " + r.result.LeftOut)
+		}
 	}
 	return names, nil
 }
