@@ -12,6 +12,10 @@ import (
 	"drystone/rsm"
 )
 
+// The long runs, on the binary that users have; strace is needed for them (apt-get install strace):
+//
+//	go test ./e2e -run LeaderDiskHangs -disk.strace -disk.held 60s -v
+//	go test ./e2e -run SlowDisks -disk.strace -disk.slow 20s -v
 var (
 	diskStrace = flag.Bool("disk.strace", false, "disks hang by strace, in the unaltered binary")
 	diskHeld   = flag.Duration("disk.held", 8*time.Second,
