@@ -71,6 +71,7 @@ func (c *cluster) same(commands ...string) string {
 // times that and the election timeout. It says why, answers nothing it cannot know, and follows
 // when its disk is back.
 func TestLeaderDiskHangs(t *testing.T) {
+	t.Parallel() // it mostly waits
 	const diskTimeout, election = time.Second, 500 * time.Millisecond
 	c, gates := hangable(t, 3, diskTimeout, election)
 	old := c.leader()
@@ -209,7 +210,7 @@ func TestNoVoteWhileDiskHangs(t *testing.T) {
 // The node with the longest log cannot lead while its disk hangs, and what it alone has must not
 // hold up the others.
 func TestDiskHangsOfWhoIsAhead(t *testing.T) {
-	c, gates := hangable(t, 3, 300*time.Millisecond, 200*time.Millisecond)
+	c, gates := hangable(t, 3, 300*time.Millisecond, 500*time.Millisecond)
 	ahead := c.leader()
 	do(t, c.nodes[ahead], "a")
 	eventually(t, "all have it", func() bool {
@@ -259,9 +260,11 @@ func TestDiskHangsOfWhoIsAhead(t *testing.T) {
 // Disks that need longer than an election timeout, and less than the disk timeout, are slow and
 // no more: nobody stands, and writes go on.
 func TestSlowDisks(t *testing.T) {
+	t.Parallel()
 	const election, pause = 500 * time.Millisecond, 600 * time.Millisecond
 	for _, all := range []bool{true, false} {
 		t.Run(fmt.Sprintf("all=%v", all), func(t *testing.T) {
+			t.Parallel()
 			c, _ := hangable(t, 3, 20*time.Second, election)
 			leader := c.leader()
 			do(t, c.nodes[leader], "a")
