@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { os.Exit(proc.Main(m)) }
 
 func options(t *testing.T) Options {
 	return Options{
-		Nodes: 3, For: 4 * time.Second, Faults: FaultNames(), Engine: "native", Seed: 1, Clients: 9,
+		Nodes: 3, For: 3 * time.Second, Faults: FaultNames(), Engine: "native", Seed: 1, Clients: 9,
 		Rate: 200, File: filepath.Join(t.TempDir(), "history.jsonl"), Binary: proc.Binary(t),
 		Version: "test", Dir: t.TempDir(),
 	}
