@@ -35,8 +35,15 @@ var layers = map[string][]string{
 	"httpapi":       {"rsm", "store"},
 	"client":        {},
 	"internal/tidy": {},
+	// Real processes on bad days.
+	"torture": {"rsm", "internal/ports", "internal/proc/child", "torture/check", "torture/history",
+		"torture/proxy"},
+	"torture/proxy":   {"wire"},
+	"torture/history": {},
+	"torture/check":   {"torture/history"},
+	"internal/ports":  {},
 	// Tests.
-	"internal/proc":       {"rsm", "internal/proc/child"},
+	"internal/proc":       {"rsm", "internal/ports", "internal/proc/child"},
 	"internal/proc/child": {},
 }
 
@@ -54,9 +61,9 @@ var stdlibOnly = []string{"raft", "roster", "cow", "rsm", "store", "disk", "wire
 var allowedModules = []string{
 	"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/BurntSushi/toml",
 	"github.com/lmittmann/tint",
-	"golang.org/x/sys", "golang.org/x/term",
+	"golang.org/x/sys", "golang.org/x/term", "github.com/anishathalye/porcupine",
 	// Tests only.
-	"github.com/anishathalye/porcupine", "github.com/cockroachdb/datadriven", "go.uber.org/goleak",
+	"github.com/cockroachdb/datadriven", "go.uber.org/goleak",
 	"github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "pgregory.net/rapid",
 }
 
