@@ -44,8 +44,7 @@ func (s *search) report(path []arrival, broken *Violation) {
 		case !taken:
 			return false
 		case i+1 < len(path):
-			return (v == nil || slices.Contains(s.options.Ignore, v.Property)) &&
-				s.canonical(next) == path[i+1].digest &&
+			return v == nil && s.canonical(next) == path[i+1].digest &&
 				next.used == path[i+1].spent()
 		case v == nil && s.options.goal != nil:
 			return s.options.goal(s.explorer, next)

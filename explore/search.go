@@ -1,9 +1,6 @@
 package explore
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // Options say when to stop short of the bounds.
 type Options struct {
@@ -46,7 +43,7 @@ func (r Result) String() string {
 // Search looks at every world within the bounds, nearest first, until a property is broken. Equal
 // arguments give equal results, unless Stop says otherwise.
 func Search(b Bounds, o Options) Result {
-	e := newExplorer(b, o.faults)
+	e := newExplorer(b, o)
 	s := &search{explorer: e, options: o, seen: newVisited()}
 	s.result.Bounds = b
 	s.run()
@@ -110,7 +107,7 @@ func (s *search) arrive(w *world, a action, next *world, broken *Violation) bool
 	if s.options.goal != nil && s.options.goal(s.explorer, next) {
 		broken = &Violation{Property: "goal"}
 	}
-	if broken == nil || slices.Contains(s.options.Ignore, broken.Property) {
+	if broken == nil {
 		s.later.push(next, s.bounds.nodes())
 		return false
 	}

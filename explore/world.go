@@ -52,6 +52,7 @@ type explorer struct {
 	bounds    Bounds
 	limits    used
 	faults    faults
+	ignore    []string // properties
 	renamings []renaming
 
 	nodes          []*node
@@ -77,10 +78,11 @@ type outcome struct {
 	broken *Violation
 }
 
-func newExplorer(b Bounds, f faults) *explorer {
+func newExplorer(b Bounds, o Options) *explorer {
 	b.check()
 	return &explorer{
-		bounds: b, limits: b.limits(), faults: f, renamings: renamings(b),
+		bounds: b, limits: b.limits(), renamings: renamings(b),
+		faults: o.faults, ignore: o.Ignore,
 		nodeIDs: map[digest]int32{}, messageIDs: map[digest]int32{},
 		histories: [][]committed{nil}, historyIDs: map[string]int32{"": 0},
 		historyDigests: []digest{{}},
@@ -107,7 +109,9 @@ func (e *explorer) first() *world {
 }
 
 func (e *explorer) host(id raft.NodeID) *host {
-	h := &host{bounds: &e.bounds, faults: &e.faults, config: config(id)}
+	h := &host{
+		bounds: &e.bounds, faults: &e.faults, ignore: e.ignore, config: config(id),
+	}
 	h.config.Trace = func(ev raft.Event) {
 		if e.tracing != nil {
 			e.tracing(ev)
