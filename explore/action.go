@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"slices"
 
 	"drystone/raft"
 )
@@ -17,6 +18,7 @@ const (
 	propose              // a command
 	add                  // arg: a voter
 	remove               // arg: a voter
+	replace              // arg: a voter to remove, and maxNodes+1 times one to add
 	snapshot             // of all that is applied
 )
 
@@ -47,6 +49,9 @@ func (a action) costs(u used) used {
 		u[adds]++
 	case remove:
 		u[removes]++
+	case replace:
+		u[adds]++
+		u[removes]++
 	case snapshot:
 		u[snapshots]++
 	}
@@ -66,6 +71,24 @@ func (u used) within(limits used) bool {
 		}
 	}
 	return true
+}
+
+// wanted is the voters that a change of members asks for.
+func (in input) wanted(voters []raft.NodeID) (wanted []raft.NodeID) {
+	arg := raft.NodeID(in.arg)
+	for _, id := range voters {
+		if !(in.kind == remove && id == arg || in.kind == replace && id == arg%(maxNodes+1)) {
+			wanted = append(wanted, id)
+		}
+	}
+	switch in.kind {
+	case add:
+		wanted = append(wanted, arg)
+	case replace:
+		wanted = append(wanted, arg/(maxNodes+1))
+	}
+	slices.Sort(wanted)
+	return wanted
 }
 
 // actions are all that may be tried in a world, in a fixed order.
@@ -105,11 +128,15 @@ func (e *explorer) actions(w *world, all []action) []action {
 		}
 		try(action{node: i, input: input{kind: propose}})
 		for j := range e.bounds.nodes() {
-			k := add
-			if n.status.Members.IsVoter(raft.NodeID(j + 1)) {
-				k = remove
+			in := raft.NodeID(j + 1)
+			if n.status.Members.IsVoter(in) {
+				try(action{node: i, input: input{remove, j + 1}})
+				continue
 			}
-			try(action{node: i, input: input{k, j + 1}})
+			try(action{node: i, input: input{add, j + 1}})
+			for _, out := range n.status.Members.Voters {
+				try(action{node: i, input: input{replace, int(in)*(maxNodes+1) + int(out)}})
+			}
 		}
 	}
 	return all
@@ -139,6 +166,9 @@ func (e *explorer) describe(a action) string {
 		text = fmt.Sprintf("is asked to add n%d", a.arg)
 	case remove:
 		text = fmt.Sprintf("is asked to remove n%d", a.arg)
+	case replace:
+		text = fmt.Sprintf("is asked to replace n%d by n%d", a.arg%(maxNodes+1),
+			a.arg/(maxNodes+1))
 	case snapshot:
 		text = "takes a snapshot"
 	}

@@ -105,8 +105,11 @@ func (h *host) feed(in input) bool {
 		h.start()
 	case propose:
 		return h.core.Propose([]byte("x")) == nil
-	case add, remove:
-		return h.reconfigure(in.kind, raft.NodeID(in.arg))
+	case add, remove, replace:
+		m := h.status.Members
+		wanted := in.wanted(m.Voters)
+		return !m.Joint() && len(wanted) > 0 &&
+			h.core.Reconfigure(raft.Members{Voters: wanted}) == nil
 	case snapshot:
 		return h.snapshot()
 	}
@@ -132,19 +135,6 @@ func (h *host) timeout() bool {
 		From: h.config.ID%maxNodes + 1, To: h.config.ID, Term: term, Body: raft.TimeoutNow{},
 	})
 	return h.core.Status().Hard.CurrentTerm > term
-}
-
-func (h *host) reconfigure(k kind, id raft.NodeID) bool {
-	m := h.status.Members
-	voters := slices.DeleteFunc(slices.Clone(m.Voters), func(v raft.NodeID) bool { return v == id })
-	if k == add {
-		voters = append(voters, id)
-		slices.Sort(voters)
-	}
-	if m.Joint() || len(voters) == 0 || slices.Equal(voters, m.Voters) {
-		return false
-	}
-	return h.core.Reconfigure(raft.Members{Voters: voters}) == nil
 }
 
 // snapshot takes one of all that is applied.

@@ -2,7 +2,6 @@ package explore
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"drystone/raft"
@@ -64,15 +63,8 @@ func (s *script) add(e *explorer, w *world, a action) {
 		s.line("restart n%d", id)
 	case propose:
 		s.line("propose n%d x", id)
-	case add, remove:
-		voters := slices.Clone(n.status.Members.Voters)
-		if a.kind == add {
-			voters = append(voters, raft.NodeID(a.arg))
-			slices.Sort(voters)
-		} else {
-			voters = slices.DeleteFunc(voters, func(v raft.NodeID) bool { return int(v) == a.arg })
-		}
-		s.line("members n%d %v", id, raft.Members{Voters: voters})
+	case add, remove, replace:
+		s.line("members n%d %v", id, raft.Members{Voters: a.wanted(n.status.Members.Voters)})
 	case snapshot:
 		s.line("compact n%d", id)
 	}
