@@ -165,3 +165,24 @@ func TestReaches(t *testing.T) {
 		t.Logf("%s: %d actions, %d worlds", c.name, len(r.Path), r.Worlds)
 	}
 }
+
+// TestScript: a path can be kept as a script of raft's.
+func TestScript(t *testing.T) {
+	r := Search(Bounds{Voters: 2, Elections: 1, Entries: 1, Crashes: 1, Stalls: 1}, Options{
+		goal: func(_ *explorer, w *world) bool { return w.used == used{1, 1, 1, 0, 1} },
+	})
+	const want = `cluster nodes=2 members=(1 2)
+step n2@0 → n1 TimeoutNow
+deliver n1→n2 RequestVote transfer last=0@0 first
+deliver n2→n1 VoteReply granted first
+deliver n1→n2 AppendEntries prev=0@0 1@1 commit=0 first
+disk n1 manual
+propose n1 x
+crash n1
+disk n1 auto
+restart n1
+`
+	if r.Script() != want {
+		t.Errorf("%v\n%s\n%s", r, r.Script(), r.Report())
+	}
+}

@@ -24,8 +24,7 @@ type view struct {
 	status  raft.Status
 	log     history // as the core has it
 	onDisk  history
-	configs []raft.Members // the snapshot's and those in the log
-	digests []digest       // of the state, by renaming
+	digests []digest // of the state, by renaming
 }
 
 // look fills in the view.
@@ -37,16 +36,6 @@ func (n *node) look() {
 		memory.write(&n.writes[i])
 	}
 	n.log = memory.history()
-	n.configs = []raft.Members{memory.snap.Members}
-	for i := range memory.entries {
-		if e := &memory.entries[i]; e.Kind == raft.EntryConfig {
-			m, err := raft.DecodeMembers(e.Data)
-			if err != nil {
-				panic(err)
-			}
-			n.configs = append(n.configs, m)
-		}
-	}
 }
 
 func (n *node) term() raft.Term { return n.status.Hard.CurrentTerm }

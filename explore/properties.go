@@ -127,8 +127,8 @@ func (e *explorer) commits(w *world, i int, was *node) *Violation {
 	holds := func(id raft.NodeID) bool {
 		return e.nodes[w.nodes[id-1]].onDisk.holds(last, known[last-1].entry)
 	}
-	// What decided is the configuration in force, which the leader may have left right then.
-	for _, m := range append([]raft.Members{was.status.Members}, n.configs...) {
+	// What decided is the configuration in force, or the one that the leader went on to right then.
+	for _, m := range []raft.Members{was.status.Members, n.status.Members} {
 		if quorum(m, holds) {
 			return nil
 		}
