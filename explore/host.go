@@ -28,7 +28,6 @@ type host struct {
 	config raft.Config
 	input  raft.Message // being delivered
 	sent   []raft.Message
-	ready  int // writes reported done ahead of time, by a fault
 	broken *Violation
 }
 
