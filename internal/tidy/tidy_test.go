@@ -31,6 +31,7 @@ var layers = map[string][]string{
 	"replica":       {"raft", "rsm"},
 	"transport":     {"raft", "rsm", "wire"},
 	"node":          {"raft", "roster", "rsm", "disk", "wire", "storage", "replica", "transport"},
+	"explore":       {"raft"},
 	"sim":           {"raft", "rsm", "store", "disk", "wal", "wire", "storage", "replica"},
 	"httpapi":       {"rsm", "store"},
 	"client":        {},
@@ -48,14 +49,14 @@ var layers = map[string][]string{
 }
 
 // pure rooms are deterministic: equal inputs give equal outputs.
-var pure = []string{"raft", "roster", "cow", "rsm", "store", "replica"}
+var pure = []string{"raft", "explore", "roster", "cow", "rsm", "store", "replica"}
 
 var impureImports = []string{"time", "os", "net", "sync", "sync/atomic", "context", "log",
 	"log/slog", "math/rand", "crypto/rand", "runtime", "unsafe"}
 
 // stdlibOnly rooms import nothing from outside but golang.org/x/sys.
-var stdlibOnly = []string{"raft", "roster", "cow", "rsm", "store", "disk", "wire", "wal", "snap",
-	"storage", "replica", "transport", "node", "client", "httpapi"}
+var stdlibOnly = []string{"raft", "explore", "roster", "cow", "rsm", "store", "disk", "wire", "wal",
+	"snap", "storage", "replica", "transport", "node", "client", "httpapi"}
 
 // allowedModules is the list of the design and its decisions; a new one needs a decision record.
 var allowedModules = []string{
