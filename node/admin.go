@@ -236,6 +236,9 @@ func (n *Node) administer(ctx context.Context, c *core, q rsm.AdminRequest) rsm.
 			return promoted(s, r, q.Node, quiet)
 		})
 	case rsm.AdminRemove, rsm.AdminReplace:
+		if verdict = n.handOverFirst(ctx, c, q); verdict != nil {
+			break
+		}
 		index, verdict = n.change(ctx, c, func(s raft.Status, r roster.Roster) (
 			raft.Members, *refusal,
 		) {

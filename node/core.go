@@ -158,12 +158,15 @@ func (n *core) now() uint64 { return uint64(time.Since(n.started).Milliseconds()
 
 // fail stops the node: what it cannot do right it must not go on doing.
 func (n *core) fail(err error) {
-	n.stopOnce.Do(func() { close(n.stop) })
+	n.halt()
 	n.failed(err)
 }
 
+// halt ends the goroutines: whoever waits is answered with what is known.
+func (n *core) halt() { n.stopOnce.Do(func() { close(n.stop) }) }
+
 func (n *core) close() {
-	n.stopOnce.Do(func() { close(n.stop) })
+	n.halt()
 	n.running.Wait()
 	n.store.Close()
 }

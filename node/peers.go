@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"drystone/raft"
+	"drystone/roster"
 	"drystone/storage"
 	"drystone/wire"
 )
@@ -23,10 +24,12 @@ type contacts struct {
 type contact struct {
 	peer, http, resp string    // advertised
 	cluster          string    // "": it had formed none
+	incarnation      string    // of the directory that told all this
 	heard            time.Time // zero: never
 	connected        bool
 	trusted          bool   // its last handshake stands before the identity of now
 	refusal          string // why it does not take this node; "": it does, as far as is known
+	disowns          bool   // it says that this node was removed
 }
 
 func newContacts() *contacts { return &contacts{peers: make(map[uint64]*contact)} }
@@ -49,6 +52,14 @@ func (c *contacts) get(id uint64) contact {
 		return *p
 	}
 	return contact{}
+}
+
+// toldBy is the address that a directory gave of itself; "": it has not spoken, or left.
+func (c *contacts) toldBy(e roster.Entry) string {
+	if p := c.get(e.Node); p.incarnation == e.Incarnation {
+		return p.peer
+	}
+	return ""
 }
 
 // heard notes that a peer spoke, and says whether it is to be listened to.
@@ -143,7 +154,9 @@ func (n *Node) Met(h wire.Hello) {
 	n.contacts.update(h.Node, func(c *contact) {
 		news = c.peer != h.Peer || !c.connected
 		c.peer, c.http, c.resp, c.cluster = h.Peer, h.HTTP, h.RESP, h.Cluster
+		c.incarnation = h.Incarnation
 		c.heard, c.connected, c.trusted, c.refusal = time.Now(), true, trusted, ""
+		c.disowns = false
 	})
 	if trusted {
 		if news {
@@ -184,13 +197,16 @@ func (n *Node) Refused(by raft.NodeID, r wire.HelloReply) {
 	news := false
 	n.contacts.update(uint64(by), func(c *contact) {
 		news, c.refusal = c.refusal != text, text
+		c.disowns = r.Code == wire.HelloRemoved
 	})
 	if news {
 		n.config.Logger.Error(text)
 	}
 	switch r.Code {
 	case wire.HelloRemoved:
-		n.removed(fmt.Sprintf("node %d", by))
+		if names := n.disownedBy(); names != "" {
+			n.removed(names)
+		}
 	case wire.HelloVacant:
 		n.mu.Lock()
 		if n.bootstrap != nil && !n.joining {

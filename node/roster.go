@@ -134,8 +134,7 @@ func (n *Node) dial() {
 			address = held.Peer
 		}
 		// What it told itself is newer than any list, but the first list is people's word.
-		told := n.contacts.get(uint64(id)).peer
-		if told != "" && (address == "" || held.Peer != "") {
+		if told := n.contacts.toldBy(held); told != "" && (address == "" || held.Peer != "") {
 			address = told
 		}
 		if uint64(id) != n.config.ID && address != "" {
@@ -152,13 +151,17 @@ func (n *Node) dial() {
 	n.peers.SetPeers(where)
 }
 
-// whereIs is the best address known for a number, for the roster.
-func (n *Node) whereIs(node uint64) string {
-	if node == n.config.ID {
+// whereIs is the best address known for a directory, for the roster. What the holder of the number
+// before it told, or --cluster says of the number, is no word about the one that holds it now.
+func (n *Node) whereIs(e roster.Entry) string {
+	if e.Node == n.config.ID && e.Incarnation != "" {
 		return n.config.AdvertisePeer
 	}
-	if c := n.contacts.get(node); c.peer != "" {
-		return c.peer
+	if told := n.contacts.toldBy(e); told != "" {
+		return told
 	}
-	return n.config.Cluster[node]
+	if e.Peer == "" && e.Incarnation != "" {
+		return n.config.Cluster[e.Node]
+	}
+	return e.Peer
 }

@@ -134,3 +134,30 @@ func TestPromoted(t *testing.T) {
 		t.Errorf("no member: %+v", refused)
 	}
 }
+
+// TestWhereIs: what a number's former directory told, or a flag says of it, is no word about the
+// directory that has it now.
+func TestWhereIs(t *testing.T) {
+	n := &Node{
+		config: Config{ID: 1, AdvertisePeer: "me:1", Cluster: map[uint64]string{
+			1: "flag:1", 2: "flag:2", 3: "flag:3", 4: "flag:4",
+		}},
+		contacts: newContacts(),
+	}
+	n.contacts.update(2, func(c *contact) { c.peer, c.incarnation = "told:2", who("b") })
+	for _, c := range []struct {
+		entry roster.Entry
+		want  string
+	}{
+		{roster.Entry{Node: 1, Incarnation: who("a")}, "me:1"},
+		{roster.Entry{Node: 2, Incarnation: who("b"), Peer: "old:2"}, "told:2"},
+		{roster.Entry{Node: 2, Incarnation: who("c"), Peer: "asked:2"}, "asked:2"},
+		{roster.Entry{Node: 3, Incarnation: who("d"), Peer: "asked:3"}, "asked:3"},
+		{roster.Entry{Node: 4, Incarnation: who("e")}, "flag:4"},
+		{roster.Entry{Node: 4, Generation: 1}, ""},
+	} {
+		if got := n.whereIs(c.entry); got != c.want {
+			t.Errorf("%+v is at %q, want %q", c.entry, got, c.want)
+		}
+	}
+}

@@ -93,7 +93,7 @@ func (n *Node) status() rsm.Status {
 	if id.Removed != "" {
 		s.Health, s.Reason = rsm.HealthQuarantined, id.Removed
 	}
-	if stopped != nil {
+	if stopped != nil || id.Removed != "" {
 		s.Role, s.LeaderID = raft.Follower.String(), 0 // whatever it was when it ended
 	}
 	return s
