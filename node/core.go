@@ -34,6 +34,7 @@ type core struct {
 	peers   sender
 
 	host *Node // whose core this is
+	heed heed  // the loop's alone
 
 	point    atomic.Pointer[published] // what the applier last told
 	standing atomic.Pointer[standing]  // and the membership as of then, when it changes
@@ -127,6 +128,9 @@ func (n *core) restore(id storage.Identity, restored storage.Restored) error {
 			return fmt.Errorf("restore the snapshot of entry %d: %w",
 				restored.Raft.Snapshot.LastIncludedIndex, err)
 		}
+	}
+	if err := legible(restored.Raft.Entries, restored.Raft.Snapshot.Members); err != nil {
+		return err
 	}
 	engine := raft.New(c.raftConfig(id), restored.Raft)
 	n.replica = replica.New(replica.Config{

@@ -62,12 +62,12 @@ func (c *contacts) toldBy(e roster.Entry) string {
 	return ""
 }
 
-// heard notes that a peer spoke, and says whether it is to be listened to.
-func (c *contacts) heard(id uint64) (trusted bool) {
+// heard notes that a directory of a peer spoke, and says whether it is to be listened to.
+func (c *contacts) heard(id uint64, incarnation string) (trusted bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p, ok := c.peers[id]
-	if !ok || !p.trusted {
+	if !ok || !p.trusted || p.incarnation != incarnation {
 		return false
 	}
 	p.heard = time.Now()
@@ -176,9 +176,9 @@ func (n *Node) learnAddress(h wire.Hello) {
 }
 
 // Receive takes what a peer said. It waits while more is waiting here than may.
-func (n *Node) Receive(from raft.NodeID, messages []wire.Message) {
-	if n.contacts.heard(uint64(from)) && n.running() != nil {
-		n.inbox.receive(received{from, messages})
+func (n *Node) Receive(from wire.Hello, messages []wire.Message) {
+	if n.contacts.heard(from.Node, from.Incarnation) && n.running() != nil {
+		n.inbox.receive(received{raft.NodeID(from.Node), from.Incarnation, messages})
 	}
 	// Otherwise it is of a cluster that this node has not joined yet; raft sends again.
 }

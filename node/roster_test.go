@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -158,6 +159,62 @@ func TestWhereIs(t *testing.T) {
 	} {
 		if got := n.whereIs(c.entry); got != c.want {
 			t.Errorf("%+v is at %q, want %q", c.entry, got, c.want)
+		}
+	}
+}
+
+// TestHeed: once another directory has a number, what the one before it said comes too late.
+func TestHeed(t *testing.T) {
+	r := roster.Roster{
+		{Node: 1, Incarnation: who("a")},
+		{Node: 2, Incarnation: who("b")}, {Node: 2, Generation: 1},
+		{Node: 3, Incarnation: who("c")}, {Node: 3, Generation: 1, Incarnation: who("d")},
+	}
+	m := raft.Members{Voters: []raft.NodeID{1, 3}, Directory: r.Encode(nil)}
+	var h heed
+	for _, c := range []struct {
+		node      raft.NodeID
+		directory string
+		want      bool
+	}{
+		{1, "a", true}, {3, "d", true}, {3, "c", false},
+		{2, "b", true}, // nobody has taken its number yet: it may have to tell others so
+		{3, "e", true}, // let in later than this node has heard
+	} {
+		said := received{from: c.node, incarnation: who(c.directory)}
+		if got := h.to(m, said); got != c.want {
+			t.Errorf("node %d of directory %s is heeded: %v", c.node, c.directory, got)
+		}
+	}
+	m.Directory = r[:4].Encode(nil) // the change was lost with its leader
+	if !h.to(m, received{from: 3, incarnation: who("c")}) {
+		t.Error("the directory that still has the number is not heeded")
+	}
+}
+
+// TestLegible: a membership of a later version is never taken for an empty one.
+func TestLegible(t *testing.T) {
+	good := raft.Members{Voters: []raft.NodeID{1}, Directory: roster.Roster{
+		{Node: 1, Incarnation: who("a")},
+	}.Encode(nil)}
+	later := good
+	later.Directory = append([]byte{good.Directory[0] + 1}, good.Directory[1:]...)
+	entry := func(m raft.Members) raft.Entry {
+		return raft.Entry{Index: 7, Kind: raft.EntryConfig, Data: raft.EncodeMembers(nil, m)}
+	}
+	newest := entry(good)
+	newest.Data[0] = 99
+	plain := raft.Entry{Index: 6, Data: []byte{99}}
+	if err := legible([]raft.Entry{plain, entry(good)}, good); err != nil {
+		t.Error(err)
+	}
+	for name, err := range map[string]error{
+		"a directory in an entry":     legible([]raft.Entry{entry(good), entry(later)}, good),
+		"an entry":                    legible([]raft.Entry{newest}, good),
+		"the directory of a snapshot": legible(nil, later),
+	} {
+		if !errors.Is(err, rsm.ErrNeedsUpgrade) {
+			t.Errorf("%s of a later version: %v", name, err)
 		}
 	}
 }
