@@ -14,12 +14,7 @@ import (
 // the leader itself removed, under writes and reads through all who are members at the time. Only
 // who asks a node on its way out may be refused.
 func TestGrowReplaceShrink(t *testing.T) {
-	// So little log is kept that whoever comes needs a snapshot first.
-	c := proc.Start(t, proc.Options{Nodes: 1, Flags: []string{
-		"--snapshot-entries", "100", "--snapshot-bytes", "4KiB", "--trailing-bytes", "4KiB",
-		"--segment-bytes", "1MiB",
-	}})
-	m := &moves{t: t, c: c, x: newTraffic(t, "moves", c.Node(1).URL()), nodes: c.Nodes[:1:1]}
+	m := newMoves(t, 1)
 	defer m.x.halt()
 	m.x.goesOn(20)
 	for round := range *rounds {
@@ -34,12 +29,7 @@ func TestGrowReplaceShrink(t *testing.T) {
 		t.Logf("round %d: %d acknowledged so far, %v", round, m.x.acked.Load(),
 			time.Since(began).Round(time.Millisecond))
 	}
-	var urls []string
-	for _, n := range m.nodes {
-		urls = append(urls, n.URL())
-	}
-	m.x.end(urls[0])
-	waitEqual(t, urls)
+	m.finish()
 }
 
 // moves changes who the members are.
@@ -62,6 +52,10 @@ func (m *moves) others(n *proc.Node) (out []*proc.Node) {
 		}
 	}
 	return out
+}
+
+func sortNodes(nodes []*proc.Node) {
+	slices.SortFunc(nodes, func(a, b *proc.Node) int { return int(a.ID) - int(b.ID) })
 }
 
 // settled waits until the members are those they should be, and the load goes on.

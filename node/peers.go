@@ -1,7 +1,9 @@
 package node
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -200,7 +202,11 @@ func (n *Node) Refused(by raft.NodeID, r wire.HelloReply) {
 		c.disowns = r.Code == wire.HelloRemoved
 	})
 	if news {
-		n.config.Logger.Error(text)
+		level := slog.LevelError
+		if r.Code == wire.HelloNotNow {
+			level = slog.LevelInfo // it joins, or starts
+		}
+		n.config.Logger.Log(context.Background(), level, text)
 	}
 	switch r.Code {
 	case wire.HelloRemoved:
