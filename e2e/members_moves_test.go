@@ -16,7 +16,7 @@ import (
 func TestGrowReplaceShrink(t *testing.T) {
 	m := newMoves(t, 1)
 	defer m.x.halt()
-	m.x.goesOn(20)
+	m.x.goesOn(200)
 	for round := range *rounds {
 		began := time.Now()
 		for len(m.nodes) < 5 {

@@ -77,7 +77,8 @@ func heir(s raft.Status, quiet int, passed []raft.NodeID) (best raft.NodeID) {
 func (n *Node) handOverFirst(ctx context.Context, c *core, q rsm.AdminRequest) *refusal {
 	s := c.seen.Load().status
 	quiet := c.config.ticks(c.config.Election)
-	if q.Node != n.config.ID || !isMember(s.Members, q.Node) || s.Members.Joint() {
+	leads := s.Role == raft.Leader // only who leads knows who answers
+	if !leads || q.Node != n.config.ID || !isMember(s.Members, q.Node) || s.Members.Joint() {
 		return nil
 	}
 	if _, verdict := dismissed(s, rosterOf(s.Members), q.Node, q.Op == rsm.AdminReplace,
