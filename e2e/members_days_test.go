@@ -52,6 +52,13 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 	}
 }
 
+func waitLetIn(t *testing.T, n *proc.Node) {
+	t.Helper()
+	waitFor(t, "it is let in", func() bool {
+		return strings.Contains(n.Log(), "let into the cluster")
+	})
+}
+
 // TestJoinerKilled: a joiner is killed when it was let in, when it has received a snapshot, when it
 // has restored it, and while it becomes a voter. The others go on, and so does it when it is back.
 func TestJoinerKilled(t *testing.T) {
@@ -96,9 +103,7 @@ func TestLeaderKilledInAChange(t *testing.T) {
 		switch change {
 		case "add":
 			n := m.c.Join(ask.Peer)
-			waitFor(t, "it is let in", func() bool {
-				return strings.Contains(n.Log(), "let into the cluster")
-			})
+			waitLetIn(t, n)
 			m.nodes = append(m.nodes, n)
 		default:
 			method, path := "DELETE", fmt.Sprintf("/v1/members/%d", about.ID)
@@ -159,14 +164,14 @@ func inWords(t *testing.T, method, url string) {
 	t.Logf("%s: %d %s", method, code, text)
 }
 
-// TestJoinerPaused: a joiner that stands still counts for nothing. Writes go on, it is not promoted,
-// not even on request, and can be sent away again.
+// TestJoinerPaused: a joiner that stands still counts for nothing. Writes go on, it is not
+// promoted, not even on request, and can be sent away again.
 func TestJoinerPaused(t *testing.T) {
 	m := newMoves(t, 3)
 	defer m.x.halt()
 	m.x.goesOn(40)
 	n := m.c.Join(m.nodes[0].Peer)
-	waitFor(t, "it is let in", func() bool { return strings.Contains(n.Log(), "let into the cluster") })
+	waitLetIn(t, n)
 	n.Pause()
 	m.x.goesOn(200)
 	url := m.nodes[1].URL()

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"drystone/disk"
 	"drystone/raft"
 	"drystone/roster"
 	"drystone/rsm"
@@ -216,5 +217,27 @@ func TestLegible(t *testing.T) {
 		if !errors.Is(err, rsm.ErrNeedsUpgrade) {
 			t.Errorf("%s of a later version: %v", name, err)
 		}
+	}
+}
+
+// TestMembershipOfALaterVersion: the node stops before it acknowledges what it cannot read.
+func TestMembershipOfALaterVersion(t *testing.T) {
+	n := alone(t, disk.NewMem(1))
+	leads(t, n)
+	before := n.status()
+	config := raft.Entry{Kind: raft.EntryConfig, Data: raft.EncodeMembers(nil, raft.Members{
+		Voters: []raft.NodeID{1, 2}, Directory: []byte{99},
+	})}
+	config.Index, config.Term = raft.Index(before.LastIndex+1), 99
+	n.inbox.receive(received{from: 2, messages: []wire.Message{{Raft: &raft.Message{
+		From: 2, To: 1, Term: 99, Body: raft.AppendEntries{
+			PrevLogIndex: raft.Index(before.LastIndex), PrevLogTerm: raft.Term(before.Term),
+			Entries: []raft.Entry{config},
+		},
+	}}}})
+	<-n.Done()
+	s := n.status()
+	if s.Health != rsm.HealthNeedsUpgrade || s.LastIndex != before.LastIndex {
+		t.Errorf("%s at %d, was at %d: %s", s.Health, s.LastIndex, before.LastIndex, s.Reason)
 	}
 }

@@ -151,7 +151,7 @@ func (r Roster) Withdraw(node uint64) Roster {
 	})
 }
 
-// Located returns a roster in which the numbers' newest entries have the addresses that where gives.
+// Located returns a roster whose numbers' newest entries have the addresses that where gives.
 func (r Roster) Located(where func(Entry) string) Roster {
 	out := slices.Clone(r)
 	for i := range out {

@@ -256,7 +256,8 @@ func (n *nodeView) asideWords() string {
 	case n.Status == nil:
 		return fmt.Sprintf("node %d is a learner%s, and silent: it counts for nothing", n.ID, behind)
 	}
-	return fmt.Sprintf("node %d is a learner%s: it becomes a voter once it has caught up", n.ID, behind)
+	return fmt.Sprintf("node %d is a learner%s: it becomes a voter once it has caught up", n.ID,
+		behind)
 }
 
 func spareWords(n int) string {
