@@ -195,6 +195,10 @@ func (x *traffic) refused(p *port, what string, code int, body string) fate {
 		x.t.Errorf("%s through %s: %d %s", what, p.url, code, body)
 		return unknown
 	}
+	if problem.Code == "no_leader" || strings.Contains(problem.Detail, "The deadline passed") {
+		x.t.Errorf("%s through %s, which is removed, waited for its deadline: %d %s", what, p.url,
+			code, body)
+	}
 	x.mu.Lock()
 	x.answers[problem.Code+"/"+problem.Outcome]++
 	x.mu.Unlock()
