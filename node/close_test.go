@@ -224,7 +224,7 @@ func TestMachinePanics(t *testing.T) {
 	}
 	n.contacts.update(2, func(c *contact) { c.trusted = true })
 	for range 100 {
-		n.Receive(2, []wire.Message{{Peer: rsm.ReadAsk{ID: 1}}})
+		n.Receive(wire.Hello{Node: 2}, []wire.Message{{Peer: rsm.ReadAsk{ID: 1}}})
 	}
 	if p := n.inbox.take(pile{}); len(p.received) > 0 {
 		t.Errorf("%d messages wait for a loop that has ended", len(p.received))
@@ -275,7 +275,7 @@ func TestFlood(t *testing.T) {
 	batch := make([]byte, size)
 	for id := range raft.NodeID(senders) {
 		sent.Go(func() {
-			b.receive(received{id, []wire.Message{{Peer: rsm.Forward{Batch: batch}}}})
+			b.receive(received{from: id, messages: forward(batch)})
 		})
 	}
 	taken := 0
