@@ -2,6 +2,8 @@
 // `make test` are short; flags make them long:
 //
 //	go test ./e2e -run Chaos -chaos.runs 20
+//	go test ./e2e -run GrowReplaceShrink -members.rounds 10 -v
+//	go test ./e2e -run 'TestHandOver|TestFailover' -failovers 20 -v
 package e2e
 
 import (
@@ -16,9 +18,9 @@ var (
 	chaosRuns  = flag.Int("chaos.runs", 1, "runs of each TestChaos")
 	chaosKills = flag.Int("chaos.kills", 4, "SIGKILLs of the leader in one run of TestChaos, at least")
 	powerCuts  = flag.Int("power.cuts", 3, "times TestAllKilled kills all nodes together")
-	failovers  = flag.Int("failovers", 3, "times TestFailover kills the leader")
+	failovers  = flag.Int("failovers", 3, "times TestHandOver stops the leader, TestFailover kills it")
+	rounds     = flag.Int("members.rounds", 1, "rounds of TestGrowReplaceShrink")
 	quiet      = flag.Bool("quiet", false, "nothing else runs here: judge by default timeouts")
-	departures = flag.Int("departures", 3, "times TestLeaderLeaves stops the leader")
 )
 
 // electionTimeout is for tests that judge whether there was an election. One that neighbours on

@@ -39,8 +39,10 @@ func get(url string) (int, string, http.Header) {
 	return send(req)
 }
 
-func send(req *http.Request) (int, string, http.Header) {
-	reply, err := web.Do(req)
+func send(req *http.Request) (int, string, http.Header) { return sendBy(web, req) }
+
+func sendBy(client *http.Client, req *http.Request) (int, string, http.Header) {
+	reply, err := client.Do(req)
 	if err != nil {
 		return 0, err.Error(), nil
 	}
