@@ -37,6 +37,9 @@ test: ## all tests, race detector on
 sim: ## SEEDS=1000 simulated clusters
 	$(GO) run ./cmd/drystone sim --seeds $(SEEDS)
 
+mutants: ## plants each bug of mutants/testdata and sees who notices; MUTANTS='-only A1,B1'; hours
+	$(GO) run ./mutants -write $(MUTANTS)
+
 fuzz: ## every decoder, FUZZTIME=10s each
 	@for pkg in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
@@ -46,5 +49,5 @@ fuzz: ## every decoder, FUZZTIME=10s each
 bench: ## benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-.PHONY: help build quick check fix golden test sim fuzz bench
+.PHONY: help build quick check fix golden test sim mutants fuzz bench
 .DEFAULT_GOAL := help

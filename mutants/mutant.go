@@ -10,9 +10,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -32,7 +34,7 @@ type hunk struct {
 	old, new string
 }
 
-// load reads all mutants, ordered by name.
+// load reads all mutants: A1, A2, …, A12, B1.
 func load(dir string) ([]mutant, error) {
 	paths, err := filepath.Glob(filepath.Join(dir, "*.txt"))
 	if err != nil {
@@ -56,7 +58,21 @@ func load(dir string) ([]mutant, error) {
 	if len(all) == 0 {
 		return nil, fmt.Errorf("no mutants in %s", dir)
 	}
+	slices.SortFunc(all, func(a, b mutant) int {
+		return cmp.Or(cmp.Compare(a.id[0], b.id[0]), cmp.Compare(number(a.id), number(b.id)),
+			cmp.Compare(a.id, b.id))
+	})
 	return all, nil
+}
+
+// number is the one in an id: 12 of A12, 5 of A5b.
+func number(id string) (n int) {
+	for _, c := range id {
+		if c >= '0' && c <= '9' {
+			n = 10*n + int(c-'0')
+		}
+	}
+	return n
 }
 
 // parse reads a mutant: fields, and hunks of the form

@@ -17,7 +17,7 @@ import (
 	"testing"
 )
 
-// TestMutantsFit keeps the mutants alive: the lines that each replaces still stand where they stood,
+// TestMutantsFit keeps mutants alive: the lines that each replaces still stand where they stood,
 // and what they become is Go.
 func TestMutantsFit(t *testing.T) {
 	root, all := loadAll(t)
@@ -52,7 +52,7 @@ func TestTypeCheckerRefuses(t *testing.T) {
 	}
 }
 
-// TestTheListIsWhole keeps mutants from being dropped: one that the simulator cannot kill yet stays.
+// TestTheListIsWhole keeps mutants from being dropped: what the simulator cannot kill yet stays.
 func TestTheListIsWhole(t *testing.T) {
 	_, all := loadAll(t)
 	has := map[string]bool{}
@@ -68,7 +68,7 @@ func TestTheListIsWhole(t *testing.T) {
 	}
 }
 
-// TestNoBuildHoldsAMutant makes sure that only an overlay can add what a mutated binary is told by.
+// TestNoBuildHoldsAMutant makes sure that nothing but an overlay adds what tells a mutated binary.
 func TestNoBuildHoldsAMutant(t *testing.T) {
 	root, _ := loadAll(t)
 	context := build.Default

@@ -72,8 +72,8 @@ func TestParse(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	all := []mutant{{id: "A1", title: "one"}, {id: "A2", title: "two"}}
-	text := "before\n" + tableBegin + "\n| A2 | two | old | 1 | 1 | 1 |\n| A9 | gone | x | 1 | 1 | 1 |\n" +
-		tableEnd + "\nafter\n"
+	text := "before\n" + tableBegin + "\n| A2 | two | old | 1 | 1 | 1 |\n" +
+		"| A9 | gone | x | 1 | 1 | 1 |\n" + tableEnd + "\nafter\n"
 	o := outcome{seeds: []int{3, 1, survived}, by: []string{"One Vote", "One Vote", "Liveness"},
 		tried: 30, took: 2 * time.Second}
 	got, err := replaceTable(text, all, map[string]string{"A1": row(&all[0], &o)})

@@ -38,6 +38,7 @@ var layers = map[string][]string{
 	// Tests.
 	"internal/proc":       {"rsm", "internal/proc/child"},
 	"internal/proc/child": {},
+	"mutants":             {},
 }
 
 // pure rooms are deterministic: equal inputs give equal outputs.
