@@ -57,21 +57,25 @@ func (m *mutant) overlay(root, dir string) (string, error) {
 	return path, os.WriteFile(path, b, 0o600)
 }
 
-// buildBinary makes the binary of a mutant, or without one the binary as it is.
-func buildBinary(root, dir string, m *mutant) (string, error) {
-	binary := filepath.Join(dir, "drystone")
+// buildBinary makes the binary of a mutant, or without one the binary as it is. dir is room for the
+// overlay.
+func buildBinary(root, dir, binary string, m *mutant) error {
+	binary, err := filepath.Abs(binary)
+	if err != nil {
+		return err
+	}
 	args := []string{"build", "-o", binary}
 	if m != nil {
 		overlay, err := m.overlay(root, dir)
 		if err != nil {
-			return "", err
+			return err
 		}
 		args = append(args, "-overlay", overlay, "-tags", tag)
 	}
 	c := exec.Command("go", append(args, "./cmd/drystone")...)
 	c.Dir = root
 	if out, err := c.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build: %w\n%s", err, bytes.TrimSpace(out))
+		return fmt.Errorf("build: %w\n%s", err, bytes.TrimSpace(out))
 	}
-	return binary, nil
+	return nil
 }

@@ -20,6 +20,7 @@ func main() {
 	flag.IntVar(&c.limits.workers, "workers", 0, "worlds at a time (default one a processor)")
 	flag.BoolVar(&c.layers, "layers", true, "try the other tests on what survives")
 	flag.BoolVar(&c.write, "write", false, "write the table in docs/simulator.md")
+	flag.StringVar(&c.output, "o", "", "only build the binary of the mutant that -only names, here")
 	flag.Parse()
 	if only != "" {
 		c.only = strings.Split(only, ",")
@@ -35,6 +36,7 @@ type command struct {
 	only   []string
 	layers bool
 	write  bool
+	output string
 }
 
 func (c *command) run() error {
@@ -51,11 +53,14 @@ func (c *command) run() error {
 		return err
 	}
 	defer os.RemoveAll(temp)
-	original, err := buildBinary(root, temp, nil)
-	if err != nil {
+	if err := c.known(all); err != nil {
 		return err
 	}
-	if err := c.known(all); err != nil {
+	if c.output != "" {
+		return c.build(root, temp, all)
+	}
+	original := filepath.Join(temp, "original")
+	if err := buildBinary(root, temp, original, nil); err != nil {
 		return err
 	}
 	tried, killed := 0, 0
@@ -83,6 +88,15 @@ func (c *command) run() error {
 	return nil
 }
 
+// build leaves the binary of one mutant, to look at what it does with `sim --seed N --trace`.
+func (c *command) build(root, temp string, all []mutant) error {
+	if len(c.only) != 1 {
+		return fmt.Errorf("-o wants one mutant, named by -only")
+	}
+	i := slices.IndexFunc(all, func(m mutant) bool { return m.id == c.only[0] })
+	return buildBinary(root, temp, c.output, &all[i])
+}
+
 // known refuses ids that stand for no mutant.
 func (c *command) known(all []mutant) error {
 	for _, id := range c.only {
@@ -100,8 +114,8 @@ func (c *command) try(root, original string, m *mutant) (outcome, error) {
 		return outcome{}, err
 	}
 	defer os.RemoveAll(dir)
-	binary, err := buildBinary(root, dir, m)
-	if err != nil {
+	binary := filepath.Join(dir, "drystone")
+	if err := buildBinary(root, dir, binary, m); err != nil {
 		return outcome{}, err
 	}
 	o, err := simulate(binary, c.limits)

@@ -36,6 +36,13 @@ func TestReadsWhatTheSimulatorPrints(t *testing.T) {
 	}
 }
 
+func TestHang(t *testing.T) {
+	want := verdict{seeds: 23, tried: 23, seed: 1_000_023, property: "Hang"}
+	if v := hung("11 runs, 0 failed, 10s\n22 runs, 0 failed, 20s\n", 1_000_001); v != want {
+		t.Errorf("%+v, not %+v", v, want)
+	}
+}
+
 func TestAssertionsAreNamed(t *testing.T) {
 	r := sim.Report{Options: sim.Options{Seed: 4}, Property: "Assertion"}
 	v, err := read("Assertion: raft: deletes a committed entry: n1@4 leader\ngoroutine 1\n"+

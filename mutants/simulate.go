@@ -46,7 +46,7 @@ func (o *outcome) median() int {
 func firstSeed(run int) int { return 1 + run*1_000_000 }
 
 // hangGrace is what a world may take longer than it was given before it is taken for hanging.
-const hangGrace = 30 * time.Second
+const hangGrace = 20 * time.Second
 
 // simulate runs the simulator of a binary from several starting points until each has killed.
 func simulate(binary string, l limits) (outcome, error) {
@@ -88,8 +88,8 @@ func simulateFrom(binary string, first, seeds int, within time.Duration, workers
 	c.Stdout, c.Stderr = &out, &out
 	err := c.Run()
 	if ctx.Err() != nil {
-		// A world in which no time passes any more: nobody would take that for a success.
-		return verdict{seeds: 1, tried: 1, seed: first, property: "Hang"}, nil
+		// A world that does not end: nobody would take that for a success.
+		return hung(out.String(), first), nil
 	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -98,7 +98,18 @@ func simulateFrom(binary string, first, seeds int, within time.Duration, workers
 	return read(out.String(), first)
 }
 
+// hung is the verdict on a run that had to be ended from outside. The simulator tells now and then
+// how many worlds have ended, so the one that does not is about the next.
+func hung(out string, first int) verdict {
+	ended := 0
+	for _, m := range toldLine.FindAllStringSubmatch(out, -1) {
+		ended, _ = strconv.Atoi(m[1])
+	}
+	return verdict{seeds: ended + 1, tried: ended + 1, seed: first + ended, property: "Hang"}
+}
+
 var (
+	toldLine = regexp.MustCompile(`(?m)^(\d+) runs, \d+ failed`)
 	failLine = regexp.MustCompile(`(?m)^seed=(\d+) .* FAIL (.+)$`)
 	runsLine = regexp.MustCompile(`(?m)^runs=(\d+) `)
 )
