@@ -45,8 +45,9 @@ func (o *outcome) median() int {
 // firstSeed sets the runs far apart.
 func firstSeed(run int) int { return 1 + run*1_000_000 }
 
-// hangGrace is what a world may take longer than it was given before it is taken for hanging.
-const hangGrace = 20 * time.Second
+// hangGrace is what a world may take longer than it was given before it is taken for hanging. It is
+// long, because a busy machine must not look like a kill.
+const hangGrace = 2 * time.Minute
 
 // simulate runs the simulator of a binary from several starting points until each has killed.
 func simulate(binary string, l limits) (outcome, error) {
