@@ -41,6 +41,9 @@ sim: ## SEEDS=1000 simulated clusters
 explore: ## all histories of small clusters, EXPLORETIME=10m for each of the bounds
 	$(GO) test -count=1 -timeout 0 -v ./explore -run NothingIsBroken -explore.time $(EXPLORETIME)
 
+mutants: ## plants each bug of mutants/testdata and sees who notices; MUTANTS='-only A1,B1'; hours
+	$(GO) run ./mutants -write $(MUTANTS)
+
 fuzz: ## every decoder, FUZZTIME=10s each
 	@for pkg in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
@@ -50,5 +53,5 @@ fuzz: ## every decoder, FUZZTIME=10s each
 bench: ## benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-.PHONY: help build quick check fix golden test sim explore fuzz bench
+.PHONY: help build quick check fix golden test sim explore mutants fuzz bench
 .DEFAULT_GOAL := help

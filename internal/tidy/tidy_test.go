@@ -46,6 +46,7 @@ var layers = map[string][]string{
 	// Tests.
 	"internal/proc":       {"rsm", "internal/ports", "internal/proc/child"},
 	"internal/proc/child": {},
+	"mutants":             {},
 }
 
 // pure rooms are deterministic: equal inputs give equal outputs.
