@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"drystone/disk"
+	"drystone/members"
 	"drystone/raft"
 	"drystone/replica"
 	"drystone/rsm"
@@ -35,9 +36,9 @@ type core struct {
 
 	host *Node // whose core this is
 
-	point    atomic.Pointer[published] // what the applier last told
-	standing atomic.Pointer[standing]  // and the membership as of then, when it changes
-	seen     atomic.Pointer[observed]  // what the loop last told
+	point    atomic.Pointer[published]        // what the applier last told
+	standing atomic.Pointer[members.Standing] // and the membership as of then, when it changes
+	seen     atomic.Pointer[observed]         // what the loop last told
 
 	stop     chan struct{}
 	stopOnce sync.Once
@@ -80,7 +81,7 @@ func openCore(host *Node, dir disk.Dir, id storage.Identity, peers sender, box *
 	store, restored, err := storage.Open(dir, id, storage.Options{
 		SegmentBytes:   c.SegmentBytes,
 		Salt:           salt(),
-		InitialMembers: firstMembers(id),
+		InitialMembers: members.First(id),
 	})
 	if err != nil {
 		return nil, err

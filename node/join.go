@@ -137,5 +137,5 @@ func (n *Node) judge(h wire.Hello) wire.HelloReply {
 		return refuse(wire.HelloOtherCluster, "node %d belongs to cluster %s, this is node %d of "+
 			"cluster %s", h.Node, h.Cluster, id.Node, id.Cluster)
 	}
-	return n.standing().knows(h, id.Cluster)
+	return n.standing().Knows(h, id.Cluster)
 }

@@ -1,8 +1,7 @@
 package node
 
 import (
-	"slices"
-
+	"drystone/members"
 	"drystone/raft"
 )
 
@@ -37,7 +36,7 @@ func (h *handover) done(n *core, now uint64) bool {
 	if now < h.next {
 		return false
 	}
-	to := heir(s, n.config.ticks(n.config.Election), h.tried)
+	to := members.Heir(s, n.config.ticks(n.config.Election), h.tried)
 	if to == 0 {
 		return len(h.tried) == 0 // nobody is there: a lone voter, or the others are away
 	}
@@ -50,20 +49,4 @@ func (h *handover) done(n *core, now uint64) bool {
 	h.tried = append(h.tried, to)
 	h.next = now + election
 	return false
-}
-
-// heir is the voter that is furthest in the log, of those heard within quiet ticks and not passed
-// over; 0: there is none.
-func heir(s raft.Status, quiet int, passed []raft.NodeID) (best raft.NodeID) {
-	var match raft.Index
-	for _, p := range s.Progress {
-		there := p.ID != s.ID && s.Members.IsVoter(p.ID) && p.QuietTicks <= quiet
-		if !there || slices.Contains(passed, p.ID) {
-			continue
-		}
-		if best == 0 || p.Match > match {
-			best, match = p.ID, p.Match
-		}
-	}
-	return best
 }

@@ -1,4 +1,4 @@
-package node
+package members
 
 import (
 	"strings"
@@ -20,11 +20,11 @@ func TestFirstMembersAreAlikeEverywhere(t *testing.T) {
 	two := storage.PeerIdentity{Node: 2, Incarnation: who("b")}
 	a := storage.Identity{Node: 1}.Form([]storage.PeerIdentity{two, one})
 	b := storage.Identity{Node: 2}.Form([]storage.PeerIdentity{one, two})
-	m := firstMembers(a)
-	if !m.Equal(firstMembers(b)) || m.String() != "{1 2}" {
-		t.Fatalf("%v and %v", m, firstMembers(b))
+	m := First(a)
+	if !m.Equal(First(b)) || m.String() != "{1 2}" {
+		t.Fatalf("%v and %v", m, First(b))
 	}
-	if e, ok := rosterOf(m).Holder(2); !ok || e.Incarnation != who("b") || e.Peer != "" {
+	if e, ok := RosterOf(m).Holder(2); !ok || e.Incarnation != who("b") || e.Peer != "" {
 		t.Errorf("node 2 is %+v", e)
 	}
 }
@@ -32,9 +32,9 @@ func TestFirstMembersAreAlikeEverywhere(t *testing.T) {
 // TestWhoIsListenedTo are handshakes with a node that has applied a membership: 1 and 2 are voters,
 // 3 was removed, 4 was replaced and its number waits.
 func TestWhoIsListenedTo(t *testing.T) {
-	s := &standing{
-		members: raft.Members{Voters: []raft.NodeID{1, 2}},
-		roster: roster.Roster{
+	s := &Standing{
+		Members: raft.Members{Voters: []raft.NodeID{1, 2}},
+		Roster: roster.Roster{
 			{Node: 1, Incarnation: who("a")}, {Node: 2, Incarnation: who("b")},
 			{Node: 3, Incarnation: who("c")}, {Node: 4, Incarnation: who("d")},
 			{Node: 4, Generation: 1},
@@ -52,7 +52,7 @@ func TestWhoIsListenedTo(t *testing.T) {
 		// Let in by a leader of whom only later entries tell.
 		{9, "e", "us", wire.HelloOK}, {4, "e", "us", wire.HelloOK}, {2, "e", "us", wire.HelloOK},
 	} {
-		got := s.knows(wire.Hello{Node: c.node, Incarnation: who(c.directory), Cluster: c.cluster}, "us")
+		got := s.Knows(wire.Hello{Node: c.node, Incarnation: who(c.directory), Cluster: c.cluster}, "us")
 		if got.Code != c.want || (got.Code == "") != (got.Detail == "") {
 			t.Errorf("node %d with %s of cluster %q: %+v, want %q", c.node, c.directory, c.cluster, got,
 				c.want)
@@ -80,11 +80,11 @@ func aLeader() (raft.Status, roster.Roster) {
 	}, r
 }
 
-func code(r *refusal) rsm.Code {
+func code(r *Refusal) rsm.Code {
 	if r == nil {
 		return ""
 	}
-	return r.code
+	return r.Code
 }
 
 // TestDismissed: a member goes only if enough of those who stay answer now (reliability: one
@@ -106,8 +106,8 @@ func TestDismissed(t *testing.T) {
 		if code(refused) != c.refused || refused == nil && to.String() != c.want {
 			t.Errorf("node %d, replace %v: %v, %+v", c.node, c.replace, to, refused)
 		}
-		if refused == nil && rosterOf(to).Vacant(c.node) != c.replace {
-			t.Errorf("node %d, replace %v: the roster is %+v", c.node, c.replace, rosterOf(to))
+		if refused == nil && RosterOf(to).Vacant(c.node) != c.replace {
+			t.Errorf("node %d, replace %v: the roster is %+v", c.node, c.replace, RosterOf(to))
 		}
 	}
 	s.Members.Voters, s.Members.Learners = []raft.NodeID{1}, nil
