@@ -1,6 +1,7 @@
 package members
 
 import (
+	"cmp"
 	"errors"
 
 	"drystone/raft"
@@ -17,8 +18,8 @@ type Engine interface {
 // Change is one change of the membership on the leader that was asked for it.
 type Change struct {
 	Next  Plan
-	Where func(node uint64) string // the best address known for a number
-	begun *raft.Members            // what it leads to, once it is proposed
+	Where Addresses
+	begun *raft.Members // what it leads to, once it is proposed
 }
 
 // Step looks whether it is this change's turn, and later whether it is complete: then the index is
@@ -65,13 +66,27 @@ func (c *Change) propose(e Engine, s raft.Status) (raft.Index, *Refusal) {
 	return 0, nil // its turn comes
 }
 
-// Target is the configuration that a plan leads to, with the addresses known by now.
-func Target(s raft.Status, next Plan, where func(node uint64) string) (raft.Members, *Refusal) {
+// Addresses are what a leader knows of where numbers are, "" if nothing.
+type Addresses struct {
+	Told  func(node uint64) string // by the node itself
+	Given func(node uint64) string // by people, once
+}
+
+// Target is the configuration that a plan leads to, with the addresses known by now. A directory
+// that this change lets in is where it says: what is known of the number is of an earlier one.
+func Target(s raft.Status, next Plan, where Addresses) (raft.Members, *Refusal) {
 	to, verdict := next(s, RosterOf(s.Members))
 	if verdict != nil || len(to.Voters) == 0 {
 		return raft.Members{}, verdict
 	}
-	to.Directory = RosterOf(to).Located(where).Encode(nil)
+	before, listed := RosterOf(s.Members), RosterOf(to)
+	to.Directory = listed.Located(func(node uint64) string {
+		held, _ := listed.Holder(node)
+		if _, known := before.Find(node, held.Incarnation); !known {
+			return held.Peer
+		}
+		return cmp.Or(where.Told(node), held.Peer, where.Given(node))
+	}).Encode(nil)
 	if len(to.Directory) > raft.MaxDirectoryBytes {
 		return raft.Members{}, Refuse(rsm.CodeUnsafeChange,
 			"the list of all members that ever were is full")

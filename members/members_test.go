@@ -134,3 +134,37 @@ func TestPromoted(t *testing.T) {
 		t.Errorf("no member: %+v", refused)
 	}
 }
+
+// TestWhereMembersAre: who is let in is where it says, whatever lists say of its number; of the
+// others what they told themselves counts first, and what people said last.
+func TestWhereMembersAre(t *testing.T) {
+	s, r := aLeader()
+	s.Members.Directory = append(r, roster.Entry{Node: 6, Generation: 1}).Encode(nil)
+	plan, refused := PlanFor(rsm.AdminRequest{
+		Op: rsm.AdminJoin, Node: 6, Incarnation: who("f"), Peer: "new:6",
+	}, 30)
+	if refused != nil {
+		t.Fatal(refused.Detail)
+	}
+	names := func(of string, ids ...uint64) func(uint64) string {
+		return func(node uint64) string {
+			for _, id := range ids {
+				if id == node {
+					return of
+				}
+			}
+			return ""
+		}
+	}
+	to, refused := Target(s, plan, Addresses{
+		Told: names("told:1", 2, 6), Given: names("given:1", 1, 2, 6),
+	})
+	if refused != nil {
+		t.Fatal(refused.Detail)
+	}
+	for node, want := range map[uint64]string{1: "given:1", 2: "told:1", 3: "", 6: "new:6"} {
+		if held, _ := RosterOf(to).Holder(node); held.Peer != want {
+			t.Errorf("node %d is at %q, want %q", node, held.Peer, want)
+		}
+	}
+}

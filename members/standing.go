@@ -78,11 +78,11 @@ func Left(before, now *Standing) (gone []raft.NodeID) {
 	return gone
 }
 
-// Dismissed says that a node's own directory was a member and is none any more.
-func (s *Standing) Dismissed(id storage.Identity) bool {
-	_, listed := s.Roster.Find(id.Node, id.Incarnation)
-	held, _ := s.Roster.Holder(id.Node)
-	return listed && (!IsMember(s.Members, id.Node) || held.Incarnation != id.Incarnation)
+// Dismissed says that a directory was a member and is none any more.
+func (s *Standing) Dismissed(node uint64, incarnation string) bool {
+	e, listed := s.Roster.Find(node, incarnation)
+	held, _ := s.Roster.Holder(node)
+	return listed && (!IsMember(s.Members, node) || held != e)
 }
 
 // Knows decides on a peer by the membership applied. A directory that is not listed and says that

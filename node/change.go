@@ -56,7 +56,7 @@ func (n *Node) change(ctx context.Context, c *core, next members.Plan) (
 	}
 	look := time.NewTicker(again)
 	defer look.Stop()
-	change := members.Change{Next: next, Where: n.whereIs}
+	change := members.Change{Next: next, Where: n.addressBook()}
 	for {
 		var verdict *members.Refusal
 		var index raft.Index

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"drystone/members"
 	"drystone/raft"
 	"drystone/storage"
 	"drystone/wire"
@@ -21,8 +22,9 @@ type contacts struct {
 }
 
 type contact struct {
-	peer, http, resp string    // advertised
-	cluster          string    // "": it had formed none
+	peer, http, resp string // advertised
+	cluster          string // "": it had formed none
+	incarnation      string
 	heard            time.Time // zero: never
 	connected        bool
 	trusted          bool   // its last handshake stands before the identity of now
@@ -74,6 +76,18 @@ func (c *contacts) trusted() map[raft.NodeID]string {
 		}
 	}
 	return all
+}
+
+// dismissed are those who are listened to and were members with a directory that is none any more.
+func (c *contacts) dismissed(now *members.Standing) (gone []raft.NodeID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, p := range c.peers {
+		if p.trusted && now.Dismissed(id, p.incarnation) {
+			gone = append(gone, raft.NodeID(id))
+		}
+	}
+	return gone
 }
 
 // disconnected notes that all connections were closed from here.
@@ -142,7 +156,8 @@ func (n *Node) Met(h wire.Hello) {
 	news := false
 	n.contacts.update(h.Node, func(c *contact) {
 		news = c.peer != h.Peer || !c.connected
-		c.peer, c.http, c.resp, c.cluster = h.Peer, h.HTTP, h.RESP, h.Cluster
+		c.peer, c.http, c.resp = h.Peer, h.HTTP, h.RESP
+		c.cluster, c.incarnation = h.Cluster, h.Incarnation
 		c.heard, c.connected, c.trusted, c.refusal = time.Now(), true, trusted, ""
 	})
 	if trusted {

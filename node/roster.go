@@ -66,13 +66,15 @@ func (n *Node) dial() {
 	n.peers.SetPeers(where)
 }
 
-// whereIs is the best address known for a number, for the roster.
-func (n *Node) whereIs(node uint64) string {
-	if node == n.config.ID {
-		return n.config.AdvertisePeer
+// addressBook is what this node knows of where numbers are, for the roster.
+func (n *Node) addressBook() members.Addresses {
+	return members.Addresses{
+		Told: func(node uint64) string {
+			if node == n.config.ID {
+				return n.config.AdvertisePeer
+			}
+			return n.contacts.get(node).peer
+		},
+		Given: func(node uint64) string { return n.config.Cluster[node] },
 	}
-	if c := n.contacts.get(node); c.peer != "" {
-		return c.peer
-	}
-	return n.config.Cluster[node]
 }

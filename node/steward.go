@@ -58,8 +58,10 @@ func (n *Node) steward(c *core) {
 }
 
 // dismiss ends the connections of who is no member any more: when they come again they are told so.
+// Among them may be some of whom this node never knew that they were members: it may have got a
+// snapshot that was taken since.
 func (n *Node) dismiss(before, now *members.Standing) {
-	for _, id := range members.Left(before, now) {
+	for _, id := range append(members.Left(before, now), n.contacts.dismissed(now)...) {
 		n.mu.Lock()
 		delete(n.addresses, id)
 		n.mu.Unlock()
@@ -72,7 +74,7 @@ func (n *Node) dismiss(before, now *members.Standing) {
 
 // findRemoved notices that this node's own directory is none of a member any more.
 func (n *Node) findRemoved(now *members.Standing) {
-	if now.Dismissed(n.self()) {
+	if id := n.self(); now.Dismissed(id.Node, id.Incarnation) {
 		n.removed("")
 	}
 }
