@@ -47,5 +47,22 @@ func (n Self) Judge(h wire.Hello) wire.HelloReply {
 		return refuse(wire.HelloOtherCluster, "node %d belongs to cluster %s, this is node %d of "+
 			"cluster %s", h.Node, h.Cluster, id.Node, id.Cluster)
 	}
+	if h.Cluster == "" && n.Standing.admits(h) && !n.firstStart(h) {
+		return refuse(wire.HelloVacant, "node %d was let into cluster %s, and has not heard so: it asks "+
+			"again", h.Node, id.Cluster)
+	}
 	return n.Standing.Knows(h, id.Cluster)
+}
+
+// firstStart says whether a member that has formed no cluster yet may do so still: it is a founder,
+// and can meet all the others.
+func (n Self) firstStart(h wire.Hello) bool {
+	founder := false
+	for _, p := range n.Identity.Peers {
+		founder = founder || p.Node == h.Node && p.Incarnation == h.Incarnation
+		if n.Standing.Dismissed(p.Node, p.Incarnation) {
+			return false
+		}
+	}
+	return founder
 }

@@ -168,3 +168,65 @@ func TestWhereMembersAre(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoMissedItsAdmission: a member that does not know that it is one is sent to ask, unless it
+// is a founder whose first start can end still.
+func TestWhoMissedItsAdmission(t *testing.T) {
+	us := storage.Identity{Node: 1}.Form([]storage.PeerIdentity{
+		{Node: 1, Incarnation: who("a")}, {Node: 2, Incarnation: who("b")},
+		{Node: 3, Incarnation: who("c")},
+	})
+	standing := func(voters []raft.NodeID, more ...roster.Entry) *Standing {
+		r := append(FirstStanding(us).Roster, more...)
+		m := raft.Members{Voters: voters, Directory: r.Encode(nil)}
+		return &Standing{Members: m, Roster: r}
+	}
+	all := []raft.NodeID{1, 2, 3}
+	for name, c := range map[string]struct {
+		s         *Standing
+		node      uint64
+		directory string
+		cluster   string
+		want      wire.HelloCode
+	}{
+		"a founder":             {standing(all), 2, "b", "", wire.HelloOK},
+		"of whom one is gone":   {standing(all[:2]), 2, "b", "", wire.HelloVacant},
+		"that has formed":       {standing(all[:2]), 2, "b", us.Cluster, wire.HelloOK},
+		"the one that is gone":  {standing(all[:2]), 3, "c", "", wire.HelloRemoved},
+		"let in later":          {standing(append(all, 4), newcomer()), 4, "d", "", wire.HelloVacant},
+		"let in, and knows it":  {standing(append(all, 4), newcomer()), 4, "d", us.Cluster, wire.HelloOK},
+		"a wiped one":           {standing(all), 2, "e", "", wire.HelloWiped},
+		"nobody knows this one": {standing(all), 9, "e", "", wire.HelloNotMember},
+	} {
+		got := Self{Identity: us, Standing: c.s}.Judge(wire.Hello{
+			Node: c.node, To: 1, Incarnation: who(c.directory), Cluster: c.cluster,
+		})
+		if got.Code != c.want {
+			t.Errorf("%s: %+v, want %q", name, got, c.want)
+		}
+	}
+}
+
+func newcomer() roster.Entry { return roster.Entry{Node: 4, Incarnation: who("d")} }
+
+// TestSpeaks: from the moment a number is given to another directory, the former one is not heard
+// under it, whatever connection it has still.
+func TestSpeaks(t *testing.T) {
+	r := roster.Roster{
+		{Node: 1, Incarnation: who("a")}, {Node: 2, Incarnation: who("b")},
+		{Node: 2, Generation: 1, Incarnation: who("c")}, {Node: 3, Incarnation: who("d")},
+	}
+	m := raft.Members{Voters: []raft.NodeID{1}, Learners: []raft.NodeID{2}}
+	for _, c := range []struct {
+		node      uint64
+		directory string
+		want      bool
+	}{
+		{1, "a", true}, {2, "b", false}, {2, "c", true}, {9, "e", true}, {1, "f", true},
+		{3, "d", true}, {3, "e", true}, // removed: told so by the handshake
+	} {
+		if got := Speaks(m, r, c.node, who(c.directory)); got != c.want {
+			t.Errorf("node %d with %s: %v", c.node, c.directory, got)
+		}
+	}
+}

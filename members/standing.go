@@ -85,6 +85,22 @@ func (s *Standing) Dismissed(node uint64, incarnation string) bool {
 	return listed && (!IsMember(s.Members, node) || held != e)
 }
 
+// admits says that a directory is the one of a member.
+func (s *Standing) admits(h wire.Hello) bool {
+	_, listed := s.Roster.Find(h.Node, h.Incarnation)
+	return listed && !s.Dismissed(h.Node, h.Incarnation)
+}
+
+// Speaks says whether a directory is heard under its number by the configuration in force. A number
+// that was given to another directory is that one's alone from the moment the leader's log says so:
+// what the former one has acknowledged must not count for it. One that is not listed is later than
+// this log.
+func Speaks(inForce raft.Members, r roster.Roster, node uint64, incarnation string) bool {
+	e, listed := r.Find(node, incarnation)
+	held, _ := r.Holder(node)
+	return !listed || held == e || !IsMember(inForce, node)
+}
+
 // Knows decides on a peer by the membership applied. A directory that is not listed and says that
 // it belongs to this cluster was let in by a leader, later than this node has heard: it is listened
 // to, or this node might never hear of it (thesis §4.2: even a leader may be unknown to a

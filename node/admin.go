@@ -21,7 +21,9 @@ type asks struct {
 	wait map[uint64]chan rsm.AdminReply
 }
 
-func (a *asks) add() (uint64, chan rsm.AdminReply) {
+// add begins a question. Its number is never used again, over all boots of this node: a leader may
+// answer what an earlier boot asked, and that is no answer to what this one did.
+func (a *asks) add(boot uint64) (uint64, chan rsm.AdminReply) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.wait == nil {
@@ -29,8 +31,9 @@ func (a *asks) add() (uint64, chan rsm.AdminReply) {
 	}
 	a.last++
 	answer := make(chan rsm.AdminReply, 1)
-	a.wait[a.last] = answer
-	return a.last, answer
+	id := boot<<32 | a.last
+	a.wait[id] = answer
+	return id, answer
 }
 
 func (a *asks) remove(id uint64) {
@@ -124,7 +127,7 @@ func (n *Node) ask(ctx context.Context, c *core, leader raft.NodeID, q rsm.Admin
 		reply = n.administer(ctx, c, q)
 		return reply, reply.Code != rsm.CodeNoLeader || ctx.Err() != nil
 	}
-	id, answer := n.asks.add()
+	id, answer := n.asks.add(c.boot)
 	defer n.asks.remove(id)
 	deadline, _ := ctx.Deadline()
 	q.TimeoutMs = uint64(max(1, time.Until(deadline).Milliseconds()))

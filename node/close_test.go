@@ -267,7 +267,7 @@ func TestFlood(t *testing.T) {
 	batch := make([]byte, size)
 	for id := range raft.NodeID(senders) {
 		sent.Go(func() {
-			b.receive(received{id, []wire.Message{{Peer: rsm.Forward{Batch: batch}}}})
+			b.receive(received{from: id, messages: []wire.Message{{Peer: rsm.Forward{Batch: batch}}}})
 		})
 	}
 	taken := 0

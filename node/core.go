@@ -12,6 +12,7 @@ import (
 	"drystone/members"
 	"drystone/raft"
 	"drystone/replica"
+	"drystone/roster"
 	"drystone/rsm"
 	"drystone/storage"
 	"drystone/transport"
@@ -35,6 +36,9 @@ type core struct {
 	peers   sender
 
 	host *Node // whose core this is
+
+	listed   roster.Roster // who is who by the configuration in force; the loop's alone
+	listedAt raft.Index    // of that configuration
 
 	point    atomic.Pointer[published]        // what the applier last told
 	standing atomic.Pointer[members.Standing] // and the membership as of then, when it changes

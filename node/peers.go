@@ -53,16 +53,16 @@ func (c *contacts) get(id uint64) contact {
 	return contact{}
 }
 
-// heard notes that a peer spoke, and says whether it is to be listened to.
-func (c *contacts) heard(id uint64) (trusted bool) {
+// heard notes that a peer spoke, and says with which directory and whether it is to be listened to.
+func (c *contacts) heard(id uint64) (incarnation string, trusted bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p, ok := c.peers[id]
 	if !ok || !p.trusted {
-		return false
+		return "", false
 	}
 	p.heard = time.Now()
-	return true
+	return p.incarnation, true
 }
 
 // trusted are the addresses of all who are listened to.
@@ -179,8 +179,8 @@ func (n *Node) learnAddress(h wire.Hello) {
 
 // Receive takes what a peer said. It waits while more is waiting here than may.
 func (n *Node) Receive(from raft.NodeID, messages []wire.Message) {
-	if n.contacts.heard(uint64(from)) && n.running() != nil {
-		n.inbox.receive(received{from, messages})
+	if incarnation, heard := n.contacts.heard(uint64(from)); heard && n.running() != nil {
+		n.inbox.receive(received{from, incarnation, messages})
 	}
 	// Otherwise it is of a cluster that this node has not joined yet; raft sends again.
 }
