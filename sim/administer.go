@@ -106,7 +106,7 @@ func (h *host) errandDue(e *errand, now uint64) {
 		})
 	default:
 		h.admin.asked++
-		e.id, e.leader = h.admin.asked, s.Leader
+		e.id, e.leader = h.identity.Boot<<32|h.admin.asked, s.Leader
 		q := e.request
 		q.TimeoutMs = max(1, e.until-now)
 		h.send(s.Leader, wire.Message{Peer: rsm.AdminAsk{ID: e.id, Body: h.world.json(q)}})

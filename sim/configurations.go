@@ -91,7 +91,7 @@ func (c *checker) noted(h *host, e *raft.Entry, leads bool) {
 		f = configurationOf(m)
 		c.chain.configs[at] = f
 		for _, r := range f.roster {
-			c.known[r.Incarnation] = true
+			c.known[r.Incarnation] = r.Incarnation != ""
 		}
 	}
 	if leads {

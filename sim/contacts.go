@@ -21,6 +21,7 @@ type contact struct {
 
 	out, in  uint64     // serials of the connections; 0: none
 	outTo    int        // the machine at the other end of out
+	outIs    *record    // and its directory
 	awaited  uint64     // a connection that it was let open, and has not confirmed
 	awaiting wire.Hello // as whom
 	dialling uint64     // a connection that is being opened; 0: none
@@ -221,7 +222,7 @@ func (h *host) onHelloReply(p packet) {
 	}
 	w.send(packet{from: h.index, to: p.from, kind: packetConfirm, link: p.link})
 	h.establish(c, p.from, reply.Hello)
-	c.out, c.outTo, c.refusal = p.link, p.from, wire.HelloOK
+	c.out, c.outTo, c.outIs, c.refusal = p.link, p.from, c.directory, wire.HelloOK
 	h.onMet(c)
 }
 
@@ -258,8 +259,8 @@ func (h *host) establish(c *contact, machine int, hello wire.Hello) {
 			h.onLost(c)
 		}
 	}
-	c.hello, c.met, c.machine, c.directory = hello, true, machine, peer.record
-	if peer.disks.rolledBack {
+	c.hello, c.met, c.machine, c.directory = hello, true, machine, h.world.check.directories[hello.Incarnation]
+	if x := &peer.disks; x.rolledBack && hello.Boot == x.copyBoot+1 {
 		h.world.fail(oldDirectory, "n%d takes n%d, whose directory was set back to boot %d", h.id,
 			peer.id, hello.Boot)
 	}
@@ -385,7 +386,7 @@ func (h *host) accepts(p *packet) (raft.NodeID, bool) {
 		}
 	}
 	for _, c := range h.contacts {
-		if c.trusted && c.directory == p.directory {
+		if c.trusted && c.directory == p.directory && p.addressee == h.record {
 			return c.id, true
 		}
 	}

@@ -12,6 +12,7 @@ import (
 type disks struct {
 	shelf      *disk.Mem // the true directory, while another one is mounted
 	record     *record
+	started    bool // since
 	rolledBack bool // the one mounted is an older copy of that on the shelf
 
 	copy      *disk.Mem // a copy of long ago
@@ -66,7 +67,8 @@ func (h *host) mount(m *disk.Mem, r *record) {
 
 // wipe empties a machine's directory: it comes back under its number, with nothing.
 func (w *world) wipe(h *host) {
-	if h.disks.shelf != nil || h.record.cluster == "" || h.gone || !w.survives(h) {
+	if h.disks.shelf != nil || h.record.cluster == "" || h.gone || !w.founded() ||
+		!w.survives(h) {
 		return
 	}
 	w.faults[faultWipe]++
@@ -77,19 +79,17 @@ func (w *world) wipe(h *host) {
 	}
 }
 
-// survives says whether a wiped machine could not form a cluster anew, all by itself or with others
-// that were wiped: of its first start somebody must be left who knows better. One that comes back
-// with --join need not fear that.
+// survives says whether a wiped machine could not form a cluster anew with others of its first
+// start: those know better, unless they were wiped as well. One that was alone could; one that comes
+// back with --join never does.
 func (w *world) survives(h *host) bool {
-	if len(h.listed) == 0 {
-		return true
-	}
 	for _, n := range h.listed {
-		if peer := w.hosts[n-1]; peer != h && peer.record.cluster != "" && peer.disks.shelf == nil {
-			return true
+		peer := w.hosts[n-1]
+		if peer != h && peer.record.cluster == "" {
+			return false
 		}
 	}
-	return false
+	return len(h.listed) != 1
 }
 
 // setBack puts an older copy of a machine's directory in place of it, if everybody who is up has
@@ -106,7 +106,7 @@ func (w *world) setBack(h *host) {
 	h.mount(c, &record{
 		node: h.id, rolledBack: true, incarnation: h.record.incarnation, cluster: h.record.cluster,
 	})
-	x.rolledBack = true
+	x.rolledBack, x.started = true, false
 	w.always(w.random.spread(3*second), evDisks, h.index, diskReturn, 0)
 }
 
@@ -114,7 +114,7 @@ func (w *world) setBack(h *host) {
 // the next one of the copy.
 func (h *host) remembered() bool {
 	for _, peer := range h.world.hosts {
-		if peer == h || !peer.up || peer.core == nil {
+		if peer == h || !peer.up {
 			continue
 		}
 		c := peer.contact(h.id)
@@ -131,7 +131,7 @@ func (h *host) takeFromShelf() {
 	if x.shelf == nil {
 		return
 	}
-	if !x.rolledBack && h.record.cluster != "" {
+	if !x.rolledBack && (h.record.cluster != "" || h.world.check.known[h.record.incarnation]) {
 		x.shelf, x.record = nil, nil // the new one is a member: the old one is not missed
 		return
 	}
@@ -150,10 +150,11 @@ func (h *host) takeFromShelf() {
 // a directory that was set back counts its boots up again.
 func (w *world) beforeStart(starts *host) {
 	for _, h := range w.hosts {
-		if h.disks.rolledBack && (h != starts || h.identity.Boot > 0) {
+		if h.disks.rolledBack && (h != starts || h.disks.started) {
 			h.takeFromShelf()
 		}
 	}
+	starts.disks.started = true
 }
 
 // noteRefusal is told of every verdict of a handshake.

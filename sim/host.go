@@ -304,6 +304,6 @@ func (h *host) onMessage(p packet) {
 	}
 	w.trace.message(h, from, &m)
 	w.check.hears(h, p.directory, &m)
-	h.pile.received = append(h.pile.received, received{from, m})
+	h.pile.received = append(h.pile.received, received{from, p.directory.incarnation, m})
 	h.wake()
 }

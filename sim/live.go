@@ -72,13 +72,8 @@ func (w *world) stable(h *host) {
 // that hangs, or behind links that carry nothing, one way or both.
 func (w *world) chooseCore() {
 	r := &w.random
-	if w.check.first == nil {
+	if !w.founded() {
 		return // a first start needs everybody
-	}
-	for i := range w.plan.nodes {
-		if w.hosts[i].record.cluster == "" {
-			return
-		}
 	}
 	inForce := w.inForceAnywhere()
 	enough := func() bool {
@@ -233,10 +228,15 @@ func (w *world) within(bound int64, what string, args ...any) {
 // everything, to the same state.
 func (w *world) converged() bool {
 	f := w.check.latest()
-	if f == nil || f.Joint() || len(f.Learners) > 0 {
+	if f == nil || f.Joint() {
 		return false
 	}
 	all := w.machinesOf(f)
+	for _, h := range all { // a learner without a machine will never be promoted
+		if !f.IsVoter(h.id) {
+			return false
+		}
+	}
 	first := all[0]
 	if len(all) < len(f.Voters) || !first.up || first.state == nil {
 		return false

@@ -27,8 +27,9 @@ type pile struct {
 }
 
 type received struct {
-	from    raft.NodeID
-	message wire.Message
+	from        raft.NodeID
+	incarnation string
+	message     wire.Message
 }
 
 // applied is what the applier reports: an entry, or the restore of a received snapshot.
@@ -115,6 +116,9 @@ func (h *host) feed(now uint64) {
 	}
 	for i := range p.received {
 		m := &p.received[i].message
+		if !h.speaks(&p.received[i]) {
+			continue
+		}
 		if m.Raft != nil {
 			h.step(now, m.Raft)
 		} else if !h.onAdmin(p.received[i].from, m.Peer, now) {
@@ -233,7 +237,7 @@ func (h *host) send(to raft.NodeID, m wire.Message) {
 		return
 	}
 	w.send(packet{from: h.index, to: c.outTo, kind: packetMessage, link: c.out,
-		directory: h.record, body: w.encode(m)})
+		directory: h.record, addressee: c.outIs, body: w.encode(m)})
 }
 
 // step takes a message of consensus, but for one that asks for a snapshot which this disk does not
@@ -246,6 +250,12 @@ func (h *host) step(now uint64, m *raft.Message) {
 	before := h.world.check.beforeStep(h, m)
 	h.replica.Step(now, *m)
 	h.world.check.stepped(h, m, before)
+}
+
+// speaks says whether a peer's number is that of the directory it speaks with.
+func (h *host) speaks(r *received) bool {
+	f := h.seen.inForce
+	return f == nil || members.Speaks(f.Members, f.roster, uint64(r.from), r.incarnation)
 }
 
 // hurry asks the core for a change at once, as no node does: whether it is its turn, whether this

@@ -7,6 +7,7 @@ type packet struct {
 	kind      packetKind
 	link      uint64  // the connection's serial
 	directory *record // of a message's sender
+	addressee *record // and of the one it was meant for
 	body      []byte
 	snapshot  *shipment
 }

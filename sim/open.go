@@ -45,6 +45,7 @@ func (h *host) formIfComplete() {
 // enter makes this node a member, whose identity is durable as such. The connections of before were
 // made when any directory was as good as another; they are made anew.
 func (h *host) enter(id storage.Identity) {
+	h.world.beforeStart(h)
 	h.identity, h.bootstrap, h.asking = id, nil, nil
 	h.world.check.identity(h)
 	h.hangUp()

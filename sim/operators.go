@@ -37,7 +37,7 @@ func (w *world) onChurn() {
 		return
 	}
 	w.always(o.random.spread(w.plan.churn), evChurn, 0, 0, 0)
-	if w.check.first == nil {
+	if !w.founded() {
 		return
 	}
 	o.act()
@@ -46,10 +46,22 @@ func (w *world) onChurn() {
 	}
 }
 
+// founded says whether the first start is over everywhere: a founding node that has not met all the
+// others yet never can once one of them is gone.
+func (w *world) founded() bool {
+	for i := range w.plan.nodes {
+		h := w.hosts[i]
+		if h.record.cluster == "" && h.disks.shelf == nil {
+			return false
+		}
+	}
+	return true
+}
+
 // onElected lets somebody ask a leader before it has committed anything.
 func (o *operators) onElected(h *host) {
 	w := o.world
-	if w.healing || w.plan.churn == 0 || o.random.below(3) != 0 {
+	if w.healing || w.plan.churn == 0 || !w.founded() || o.random.below(3) != 0 {
 		return
 	}
 	h.pile.hasty = append(h.pile.hasty, o.wish())

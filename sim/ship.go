@@ -57,7 +57,7 @@ func (h *host) ship(s raft.SnapshotSend) {
 		return
 	}
 	w.send(packet{from: h.index, to: c.outTo, kind: packetSnapshot, link: c.out,
-		directory: h.record, snapshot: x})
+		directory: h.record, addressee: c.outIs, snapshot: x})
 	w.after(shipWithin, evShipped, h, uint64(s.To), uint64(meta.LastIncludedIndex))
 }
 
