@@ -117,6 +117,9 @@ func (c *checker) handedOver(h *host, a *raft.Append) {
 	}
 	v.seq = a.Seq
 	c.hardMoves(h, m.hard, a.Hard)
+	if a.Hard.VotedFor != 0 && a.Hard != m.hard && w.now < h.stalled {
+		w.reach(markStuckVote)
+	}
 	leads := v.valid && v.status.Role == raft.Leader &&
 		v.status.Hard.CurrentTerm == a.Hard.CurrentTerm
 	if s := a.Snapshot; s != nil {
@@ -125,6 +128,11 @@ func (c *checker) handedOver(h *host, a *raft.Append) {
 				a.Hard.CurrentTerm)
 		}
 		h.seen.applied = max(h.seen.applied, s.LastIncludedIndex)
+		if last := min(m.last(), s.LastIncludedIndex); last > m.base {
+			if term, _ := m.term(last); !c.isCommitted(raft.Position{Index: last, Term: term}) {
+				w.reach(markDivergent)
+			}
+		}
 	}
 	if len(a.Entries) > 0 {
 		first := a.Entries[0].Index

@@ -29,7 +29,6 @@ const (
 	evCheck               // is the cluster well again?
 	evChurn               // operators want something of the members
 	evDisks               // something happens to a directory as a whole
-	evTrial               // a disk is tried
 	evScript              // a test's own
 	kindCount
 )

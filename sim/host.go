@@ -34,6 +34,7 @@ type host struct {
 	started int64   // when its monotonic clock began
 	halted  int64   // when it last crashed, was paused or went on: no deadline binds it across
 	ill     bool    // it stays as it is until all is well
+	slow    int64   // each write takes so long; 0: as the plan says
 	stalled int64   // its disk finishes nothing before
 
 	address   string   // where it is reached
@@ -68,6 +69,7 @@ type host struct {
 	admin       admin
 	standing    *members.Standing
 	ticks       int64
+	restoredAt  uint64 // the state of this boot came from a snapshot of that entry; 0: not
 	heard       heard
 
 	seen   view // what the checker saw last
@@ -176,6 +178,7 @@ func (h *host) crash(how ending) {
 	h.store, h.core, h.replica, h.state, h.bootstrap = nil, nil, nil, nil, nil
 	h.asking, h.contacts, h.targets, h.dialPlanned = nil, nil, nil, 0
 	h.steward, h.admin, h.heard = steward{}, admin{}, heard{}
+	h.restoredAt = 0
 	h.pile, h.loopPlanned = pile{}, false
 	h.writer, h.applier, h.saver, h.shipping = writer{}, applier{}, saver{}, nil
 	switch how {

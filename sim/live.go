@@ -22,6 +22,9 @@ const (
 	perOperation   = 200 * ms    // of those that are still missing
 )
 
+// trialPatience is how long a cluster may take to be fit for the trials of disks.
+const trialPatience = 3 * second
+
 // electionsHealthy bounds the leaders elected after the last fault.
 const electionsHealthy = 6
 
@@ -31,6 +34,8 @@ type phase uint8
 const (
 	phaseCore   phase = iota // a majority is well and must do its work, whatever the others do
 	phaseWork                // clients go on until enough is acknowledged
+	phaseStuck               // the leader's disk hangs: another must lead
+	phaseSlow                // the leader's disk is slow: it must lead on
 	phaseQuiet               // nothing new begins; what is under way ends
 	phaseProbe               // each node takes a fresh write and serves a fresh read
 	phaseSettle              // all have applied that
@@ -146,11 +151,18 @@ func (w *world) cureAll() {
 	for _, h := range w.hosts {
 		h.ill = false
 		w.cure(h)
+		if h.asking != nil { // those who run it know by now whom to ask
+			h.asking.machines = nil
+			for _, m := range w.machinesOf(w.check.latest()) {
+				h.asking.machines = append(h.asking.machines, m.index)
+			}
+			h.asking.next = 0
+		}
 	}
 }
 
 func (w *world) cure(h *host) {
-	h.syncFails, h.stalled = false, 0
+	h.syncFails, h.stalled, h.slow = false, 0, 0
 	if w.plan.every[faultDiskOp] > 0 {
 		h.crashAt = 0
 	}
@@ -178,7 +190,24 @@ func (w *world) onCheck() {
 	case phaseWork:
 		w.within(convergeWithin+w.missing*perOperation, "%d of %d operations acknowledged",
 			c.acked, w.options.MinOps)
-		if missing == 0 && w.now-w.healed > 500*ms {
+		if l := w.triable(); missing == 0 && w.now-w.phaseSince > 500*ms && l != nil {
+			w.tryStuck(l)
+			w.enter(phaseStuck)
+		} else if missing == 0 && w.now-w.phaseSince > trialPatience {
+			c.quiet = true
+			w.enter(phaseQuiet)
+		}
+	case phaseStuck:
+		if w.stuckOver() {
+			w.enter(phaseSlow)
+		}
+	case phaseSlow:
+		l := w.triable()
+		if w.trial.leader.slow == 0 && w.now-w.phaseSince > second && l != nil {
+			w.trySlow(l)
+		}
+		if w.trial.leader.slow > 0 && w.slowOver() || w.now-w.phaseSince > 60*second {
+			w.trial.leader.slow = 0
 			c.quiet = true
 			w.enter(phaseQuiet)
 		}

@@ -41,6 +41,7 @@ const (
 	markOldRefused    // and one that was set back
 	markGoneRefused   // and a removed one
 	markStuckLeader   // another leader was elected while a leader's disk hung
+	markSlowLeader    // none was elected while a leader's disk was slow
 	markStuckVote     // a vote waited for a disk that hung
 	markCount
 )
@@ -51,6 +52,6 @@ var markNames = [markCount]string{"elected", "snapshot", "restored", "shipped", 
 	"admitted", "promoted", "removed", "leader removed", "dead replaced", "wiped replaced",
 	"removed told", "joint crash", "joint restart", "joint snapshot", "config lost", "too early",
 	"change pending", "unreachable joiner", "unsafe change", "wiped refused", "set-back refused",
-	"removed refused", "stuck leader", "vote in stuck disk"}
+	"removed refused", "stuck leader", "slow leader", "vote in stuck disk"}
 
 func (w *world) reach(m mark) { w.reached[m]++ }

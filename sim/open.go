@@ -84,6 +84,7 @@ func (h *host) open() {
 			return
 		}
 		w.reach(markRestored)
+		h.restoredAt = h.state.Point().Index
 	}
 	c := w.plan.raft
 	c.ID, c.Admitted = h.id, raft.Index(h.identity.Admitted)

@@ -131,6 +131,7 @@ func (h *host) restore(meta *raft.SnapshotMeta) bool {
 	h.publishStanding()
 	w.check.applied(h, h.state)
 	w.reach(markShipped)
+	h.restoredAt = h.state.Point().Index
 	h.applier.done = append(h.applier.done, applied{restored: h.state, at: h.state.Point()})
 	return true
 }

@@ -35,7 +35,8 @@ type world struct {
 	coreGoal   int   // acknowledged operations that a core of a majority must get to
 	missing    int64 // acknowledged operations, when the last fault was over
 	elections  int   // since the last fault
-	probes     int   // the first probe among the operations
+	trial      trial
+	probes     int // the first probe among the operations
 	steps      uint64
 	digest     uint64
 	faults     [faultCount]uint64
