@@ -255,7 +255,6 @@ func (c *checker) elected(h *host) {
 		w.fail(electionSafety, "term %d elected n%d and then n%d", term, w.hosts[was.machine].id, h.id)
 	}
 	c.leaders[term] = now
-	c.electedBy(h)
 	w.reach(markElected)
 	w.moment(h)
 	w.operators.onElected(h)
@@ -269,6 +268,7 @@ func (c *checker) elected(h *host) {
 				h.id, term, n, t)
 		}
 	}
+	c.electedBy(h)
 }
 
 // commits checks entries that a node newly knows to be committed.

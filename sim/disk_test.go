@@ -18,7 +18,7 @@ import (
 func quiet(nodes int) plan {
 	r := random{1}
 	p := draw(&r, nodes)
-	p.every, p.moment, p.churn = [faultCount]int64{}, 0, 0
+	p.every, p.moment, p.churn, p.trials = [faultCount]int64{}, 0, 0, false
 	for i := range p.skew {
 		p.skew[i] = 1000
 	}

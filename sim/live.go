@@ -193,7 +193,8 @@ func (w *world) onCheck() {
 		if l := w.triable(); missing == 0 && w.now-w.phaseSince > 500*ms && l != nil {
 			w.tryStuck(l)
 			w.enter(phaseStuck)
-		} else if missing == 0 && w.now-w.phaseSince > trialPatience {
+		} else if missing == 0 && w.now-w.healed > 500*ms &&
+			(!w.plan.trials || w.now-w.phaseSince > trialPatience) {
 			c.quiet = true
 			w.enter(phaseQuiet)
 		}

@@ -75,6 +75,8 @@ type plan struct {
 	snapEntries  uint64
 	snapBytes    int64
 
+	trials bool // of the leader's disk, at the end
+
 	clients   int
 	thinkMean int64
 	stacks    int
@@ -154,6 +156,7 @@ func draw(r *random, nodes int) plan {
 	p.snapEntries = pick(r, uint64(3), 20, 200, 100_000)
 	p.snapBytes = pick(r, int64(1<<10), 64<<10, 1<<30)
 
+	p.trials = true
 	p.clients = pick(r, 1, 3, 8, 16, 24)
 	p.thinkMean = int64(p.clients) * second / int64(pick(r, 25, 40, 60))
 	p.stacks = pick(r, 1, 2, 5)

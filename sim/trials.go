@@ -26,11 +26,11 @@ func (w *world) trialBound() int64 {
 // triable is the leader, if enough others could lead and nobody is about to change the members.
 func (w *world) triable() *host {
 	l := w.leader()
-	if f := w.check.latest(); l == nil || f.Joint() || len(f.Voters) < 3 {
+	if f := w.check.latest(); !w.plan.trials || l == nil || f.Joint() || len(f.Voters) < 3 {
 		return nil
 	}
 	for _, h := range w.hosts {
-		if len(h.admin.jobs)+len(h.admin.errands) > 0 {
+		if len(h.admin.jobs)+len(h.admin.errands) > 0 || h.crashAt > 0 {
 			return nil
 		}
 	}
