@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"drystone/raft"
 	"drystone/storage"
 	"drystone/wire"
 )
@@ -14,6 +15,7 @@ type Self struct {
 	Asking   bool     // it asks to be let into a cluster, and belongs to none
 	Listed   []uint64 // the nodes of the first start, before the cluster has formed
 	Standing *Standing
+	InForce  raft.Members // the configuration that the log puts in force; zero before it is read
 }
 
 // Judge decides whether a peer may talk to this node, before a term or message of it is looked at.
@@ -46,6 +48,10 @@ func (n Self) Judge(h wire.Hello) wire.HelloReply {
 	if h.Cluster != "" && h.Cluster != id.Cluster {
 		return refuse(wire.HelloOtherCluster, "node %d belongs to cluster %s, this is node %d of "+
 			"cluster %s", h.Node, h.Cluster, id.Node, id.Cluster)
+	}
+	if !Speaks(n.InForce, RosterOf(n.InForce), h.Node, h.Incarnation) {
+		return refuse(wire.HelloRemoved, "node %d was removed from cluster %s, and another data directory "+
+			"has its number", h.Node, id.Cluster)
 	}
 	if h.Cluster == "" && n.Standing.admits(h) && !n.firstStart(h) {
 		return refuse(wire.HelloVacant, "node %d was let into cluster %s, and has not heard so: it asks "+

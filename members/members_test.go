@@ -110,6 +110,10 @@ func TestDismissed(t *testing.T) {
 			t.Errorf("node %d, replace %v: the roster is %+v", c.node, c.replace, RosterOf(to))
 		}
 	}
+	s.Progress[1].QuietTicks, s.Progress[1].Match = 1, 0 // the leader is new, and has not heard it yet
+	if _, refused := dismissed(s, r, 2, false, 30); code(refused) != rsm.CodeUnsafeChange {
+		t.Errorf("node 3 has not been heard, and 2 goes: %+v", refused)
+	}
 	s.Members.Voters, s.Members.Learners = []raft.NodeID{1}, nil
 	if _, refused := dismissed(s, r, 1, false, 30); code(refused) != rsm.CodeUnsafeChange {
 		t.Errorf("the last voter: %+v", refused)
@@ -204,6 +208,26 @@ func TestWhoMissedItsAdmission(t *testing.T) {
 		if got.Code != c.want {
 			t.Errorf("%s: %+v, want %q", name, got, c.want)
 		}
+	}
+}
+
+// TestNumberThatWasGivenAway: a directory whose number another one has by the log is refused, also
+// where its removal is not applied yet: what a leader sends to that number is not for it.
+func TestNumberThatWasGivenAway(t *testing.T) {
+	us := storage.Identity{Node: 1}.Form([]storage.PeerIdentity{
+		{Node: 1, Incarnation: who("a")}, {Node: 2, Incarnation: who("b")},
+	})
+	self := Self{Identity: us, Standing: FirstStanding(us)}
+	former := wire.Hello{Node: 2, To: 1, Incarnation: who("b"), Cluster: us.Cluster}
+	if got := self.Judge(former); got.Code != wire.HelloOK {
+		t.Errorf("before: %+v", got)
+	}
+	r := append(self.Standing.Roster, roster.Entry{Node: 2, Generation: 1, Incarnation: who("c")})
+	self.InForce = raft.Members{
+		Voters: []raft.NodeID{1}, Learners: []raft.NodeID{2}, Directory: r.Encode(nil),
+	}
+	if got := self.Judge(former); got.Code != wire.HelloRemoved {
+		t.Errorf("since: %+v", got)
 	}
 }
 

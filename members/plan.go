@@ -164,7 +164,8 @@ func safe(s raft.Status, voters []raft.NodeID, node uint64, quiet int) *Refusal 
 	answers, needed := 0, len(voters)/2+1
 	for _, id := range voters {
 		if id == s.ID || slices.ContainsFunc(s.Progress, func(p raft.Progress) bool {
-			return p.ID == id && p.QuietTicks <= quiet
+			// Of whom a new leader has never heard it knows no silence either.
+			return p.ID == id && p.QuietTicks <= quiet && p.Match > 0
 		}) {
 			answers++
 		}

@@ -106,8 +106,12 @@ func (n *Node) Check(h wire.Hello) wire.HelloReply {
 
 // judge is Check with mu held.
 func (n *Node) judge(h wire.Hello) wire.HelloReply {
-	return members.Self{
+	self := members.Self{
 		Identity: n.identity, Asking: n.asking != nil, Listed: n.nodeNumbers(),
 		Standing: n.standing(),
-	}.Judge(h)
+	}
+	if n.core != nil {
+		self.InForce = n.core.seen.Load().status.Members
+	}
+	return self.Judge(h)
 }

@@ -78,12 +78,15 @@ func (c *contacts) trusted() map[raft.NodeID]string {
 	return all
 }
 
-// dismissed are those who are listened to and were members with a directory that is none any more.
-func (c *contacts) dismissed(now *members.Standing) (gone []raft.NodeID) {
+// dismissed are those who are listened to and were members with a directory that is none any more,
+// as applied or by the configuration in force.
+func (c *contacts) dismissed(now *members.Standing, inForce raft.Members) (gone []raft.NodeID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	listed := members.RosterOf(inForce)
 	for id, p := range c.peers {
-		if p.trusted && now.Dismissed(id, p.incarnation) {
+		if p.trusted && (now.Dismissed(id, p.incarnation) ||
+			!members.Speaks(inForce, listed, id, p.incarnation)) {
 			gone = append(gone, raft.NodeID(id))
 		}
 	}

@@ -33,12 +33,13 @@ func (n *Node) steward(c *core) {
 		s := c.seen.Load().status
 		if s.MembersIndex != dialled {
 			dialled = s.MembersIndex
+			n.dismiss(stood, stood, s.Members)
 			n.mu.Lock()
 			n.dial()
 			n.mu.Unlock()
 		}
 		if now := c.standing.Load(); now != stood {
-			n.dismiss(stood, now)
+			n.dismiss(stood, now, s.Members)
 			stood = now
 			n.mu.Lock()
 			n.dial()
@@ -60,8 +61,8 @@ func (n *Node) steward(c *core) {
 // dismiss ends the connections of who is no member any more: when they come again they are told so.
 // Among them may be some of whom this node never knew that they were members: it may have got a
 // snapshot that was taken since.
-func (n *Node) dismiss(before, now *members.Standing) {
-	for _, id := range append(members.Left(before, now), n.contacts.dismissed(now)...) {
+func (n *Node) dismiss(before, now *members.Standing, inForce raft.Members) {
+	for _, id := range append(members.Left(before, now), n.contacts.dismissed(now, inForce)...) {
 		n.mu.Lock()
 		delete(n.addresses, id)
 		n.mu.Unlock()
