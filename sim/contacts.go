@@ -154,6 +154,7 @@ func (h *host) judge(hello wire.Hello) wire.HelloReply {
 func (h *host) judgeMember(hello wire.Hello) wire.HelloReply {
 	return members.Self{
 		Identity: h.identity, Asking: h.asking != nil, Listed: h.listed, Standing: h.standing,
+		InForce: h.seen.status.Members,
 	}.Judge(hello)
 }
 

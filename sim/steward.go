@@ -12,7 +12,6 @@ import (
 type steward struct {
 	dialled   raft.Index
 	stood     *members.Standing
-	since     int64 // world time at which it was noticed
 	nursery   members.Nursery
 	promoting bool
 }
@@ -41,23 +40,13 @@ func (h *host) onSteward(now uint64) {
 	}
 	if s.MembersIndex != x.dialled {
 		x.dialled = s.MembersIndex
+		h.dismiss(x.stood)
 		h.dial()
 	}
 	if h.standing != x.stood {
 		before := x.stood
-		x.stood, x.since = h.standing, h.world.now
-		left := members.Left(before, h.standing)
-		for _, c := range h.contacts {
-			if c.trusted && h.standing.Dismissed(c.hello.Node, c.hello.Incarnation) {
-				left = append(left, c.id)
-			}
-		}
-		for _, id := range left {
-			delete(h.addresses, id)
-			c := h.contact(id)
-			c.told, c.connected, c.trusted = "", false, false
-			c.in, c.out, c.awaited = 0, 0, 0
-		}
+		x.stood = h.standing
+		h.dismiss(before)
 		h.dial()
 		if h.standing.Dismissed(h.identity.Node, h.identity.Incarnation) {
 			h.removed()
@@ -78,6 +67,26 @@ func (h *host) onSteward(now uint64) {
 				h.world.reach(markPromoted)
 			}
 		})
+}
+
+// dismiss ends the connections of who is no member any more, as applied or by the configuration in
+// force: when they come again they are told so.
+func (h *host) dismiss(before *members.Standing) {
+	inForce := h.seen.status.Members
+	listed := members.RosterOf(inForce)
+	gone := members.Left(before, h.steward.stood)
+	for _, c := range h.contacts {
+		if c.trusted && (h.steward.stood.Dismissed(c.hello.Node, c.hello.Incarnation) ||
+			!members.Speaks(inForce, listed, c.hello.Node, c.hello.Incarnation)) {
+			gone = append(gone, c.id)
+		}
+	}
+	for _, id := range gone {
+		delete(h.addresses, id)
+		c := h.contact(id)
+		c.told, c.connected, c.trusted = "", false, false
+		c.in, c.out, c.awaited = 0, 0, 0
+	}
 }
 
 // removed ends this node's part in the cluster, for good: it answers what it has taken, takes no
