@@ -130,6 +130,7 @@ func TestMembershipNotices(t *testing.T) {
 		"a hung disk leads on": {diskTimeout, func(w *world, l, f *host) {
 			w.tryStuck(l)
 			w.now += w.trialBound() + 1
+			l.writer.queue = []raft.Append{{}}
 			w.stuckOver()
 		}},
 		"a slow disk does not": {diskTimeout, func(w *world, l, f *host) {

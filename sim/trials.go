@@ -37,10 +37,10 @@ func (w *world) triable() *host {
 	return l
 }
 
-// tryStuck lets the leader's disk hang, for up to a minute.
+// tryStuck lets the leader's disk hang for a minute, or until another node leads.
 func (w *world) tryStuck(l *host) {
 	w.trial = trial{leader: l, began: w.now, elections: w.elections}
-	l.stalled = w.now + max(w.trialBound()+second, w.random.spread(20*second))
+	l.stalled = w.now + 60*second
 	w.trace.line(l, "trial: the disk hangs")
 }
 
@@ -56,7 +56,12 @@ func (w *world) stuckOver() bool {
 			return true
 		}
 	}
-	if w.now-t.began > w.trialBound() {
+	switch {
+	case len(t.leader.writer.queue) == 0 && w.now < t.leader.stalled:
+		t.began = w.now // it has nothing to write, and so nobody can tell
+	case w.now >= t.leader.stalled:
+		return true
+	case w.now-t.began > w.trialBound():
 		w.fail(diskTimeout, "n%d leads on, %d ms after its disk began to hang; %s", t.leader.id,
 			(w.now-t.began)/ms, w.diagnosis())
 	}
