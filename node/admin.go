@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"drystone/members"
 	"drystone/raft"
 	"drystone/replica"
-	"drystone/roster"
 	"drystone/rsm"
 	"drystone/wire"
 )
@@ -22,7 +22,9 @@ type asks struct {
 	wait map[uint64]chan rsm.AdminReply
 }
 
-func (a *asks) add() (uint64, chan rsm.AdminReply) {
+// add begins a question. Its number is never used again, over all boots of this node: a leader may
+// answer what an earlier boot asked, and that is no answer to what this one did.
+func (a *asks) add(boot uint64) (uint64, chan rsm.AdminReply) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.wait == nil {
@@ -30,8 +32,9 @@ func (a *asks) add() (uint64, chan rsm.AdminReply) {
 	}
 	a.last++
 	answer := make(chan rsm.AdminReply, 1)
-	a.wait[a.last] = answer
-	return a.last, answer
+	id := boot<<32 | a.last
+	a.wait[id] = answer
+	return id, answer
 }
 
 func (a *asks) remove(id uint64) {
@@ -61,10 +64,10 @@ func (n *Node) Administer(ctx context.Context, q rsm.AdminRequest) rsm.AdminRepl
 	}
 	c := n.running()
 	if text := n.self().Removed; text != "" {
-		return refused(refuse(rsm.CodeQuarantined, "%s", text))
+		return members.Refuse(rsm.CodeQuarantined, "%s", text).Reply()
 	}
 	if c == nil {
-		return refused(refuse(rsm.CodeBootstrapping, "this node has not joined a cluster yet"))
+		return members.Refuse(rsm.CodeBootstrapping, "this node has not joined a cluster yet").Reply()
 	}
 	if q.Op == rsm.AdminList && q.Stale {
 		return n.applied(ctx, c)
@@ -104,7 +107,7 @@ func (n *Node) farewell(c *core, q rsm.AdminRequest, sent bool, text string) (ou
 		return unanswered(sent, rsm.CodeQuarantined, text)
 	}
 	s := c.seen.Load().status
-	out = n.describe(s, s.Members, s.Commit)
+	out = members.Describe(s, s.Members, s.Commit, n.memberSeenBy)
 	out.Members = slices.DeleteFunc(out.Members, func(m rsm.MemberStatus) bool {
 		return m.ID == q.Node
 	})
@@ -118,11 +121,7 @@ func unanswered(sent bool, code rsm.Code, detail string) rsm.AdminReply {
 			Detail: detail + ", and one may have begun: look at the members, and ask again",
 		}
 	}
-	return refused(refuse(code, "%s", detail))
-}
-
-func refused(r *refusal) rsm.AdminReply {
-	return rsm.AdminReply{Code: r.code, Detail: r.detail, Outcome: r.outcome}
+	return members.Refuse(code, "%s", detail).Reply()
 }
 
 // ask puts a request to the node that leads, and waits as long as it does. It is not final when
@@ -134,13 +133,13 @@ func (n *Node) ask(ctx context.Context, c *core, leader raft.NodeID, q rsm.Admin
 		reply = n.administer(ctx, c, q)
 		return reply, reply.Code != rsm.CodeNoLeader || ctx.Err() != nil
 	}
-	id, answer := n.asks.add()
+	id, answer := n.asks.add(c.boot)
 	defer n.asks.remove(id)
 	deadline, _ := ctx.Deadline()
 	q.TimeoutMs = uint64(max(1, time.Until(deadline).Milliseconds()))
 	body, err := json.Marshal(q)
 	if err != nil {
-		return refused(refuse(rsm.CodeBadCommand, "the request cannot be sent: %v", err)), true
+		return members.Refuse(rsm.CodeBadCommand, "the request cannot be sent: %v", err).Reply(), true
 	}
 	n.peers.Send(leader, []wire.Message{{Peer: rsm.AdminAsk{ID: id, Body: body}}})
 	look := time.NewTicker(again)
@@ -214,121 +213,57 @@ func (c *core) onAdmin(from raft.NodeID, m rsm.PeerMessage) bool {
 
 // administer does what is asked of the leader, on it.
 func (n *Node) administer(ctx context.Context, c *core, q rsm.AdminRequest) rsm.AdminReply {
-	quiet := c.config.ticks(c.config.Election)
 	var index raft.Index
-	var verdict *refusal
+	var verdict *members.Refusal
 	switch q.Op {
 	case rsm.AdminList:
 		// A leader that was overtaken and does not know it would list who was a member once.
 		if r := n.Query(ctx, nil, rsm.ReadOptions{}); r.Code != "" {
-			verdict = refuse(rsm.CodeNoLeader, "node %d cannot make sure that it still leads",
+			verdict = members.Refuse(rsm.CodeNoLeader, "node %d cannot make sure that it still leads",
 				n.config.ID)
 		}
-	case rsm.AdminAdd:
-		index, verdict = n.invite(ctx, c, q)
-	case rsm.AdminJoin:
-		if !roster.Valid(q.Incarnation, q.Peer) || q.Incarnation == "" || q.Node == 0 {
-			verdict = refuse(rsm.CodeBadCommand, "the request to join says too little of the node")
-			break
-		}
-		if verdict = n.acceptable(ctx, c, q); verdict != nil {
-			break
-		}
-		index, verdict = n.change(ctx, c, func(s raft.Status, r roster.Roster) (
-			raft.Members, *refusal,
-		) {
-			return admitted(s, r, q)
-		})
-	case rsm.AdminPromote:
-		index, verdict = n.change(ctx, c, func(s raft.Status, r roster.Roster) (
-			raft.Members, *refusal,
-		) {
-			return promoted(s, r, q.Node, quiet)
-		})
-	case rsm.AdminRemove, rsm.AdminReplace:
-		if verdict = n.handOverFirst(ctx, c, q); verdict != nil {
-			break
-		}
-		index, verdict = n.change(ctx, c, func(s raft.Status, r roster.Roster) (
-			raft.Members, *refusal,
-		) {
-			return dismissed(s, r, q.Node, q.Op == rsm.AdminReplace, quiet)
-		})
 	case rsm.AdminTransfer:
 		verdict = n.transfer(ctx, c, q.Node)
 	default:
-		verdict = refuse(rsm.CodeBadCommand, "node %d does not know how to %q", n.config.ID, q.Op)
+		index, verdict = n.reconfigure(ctx, c, q)
 	}
 	if verdict != nil {
-		return refused(verdict)
+		return verdict.Reply()
 	}
-	return n.described(ctx, c, uint64(index), q)
+	return n.described(ctx, c, index, q)
 }
 
-// acceptable tries a joiner's address, before it is let in. One that is a member already has been
-// tried.
-func (n *Node) acceptable(ctx context.Context, c *core, q rsm.AdminRequest) *refusal {
-	s := c.seen.Load().status
-	to, verdict := admitted(s, rosterOf(s.Members), q)
-	if verdict != nil || len(to.Voters) == 0 {
-		return verdict
-	}
-	return reachable(ctx, n.config.ID, q.Node, q.Peer)
-}
-
-// invite lets a number be taken by the next node that asks to join under it.
-func (n *Node) invite(ctx context.Context, c *core, q rsm.AdminRequest) (raft.Index, *refusal) {
-	if q.Node == 0 || !roster.Valid("", q.Peer) {
-		return 0, refuse(rsm.CodeBadCommand, "a member has a number from 1 and an address")
-	}
-	look := func(s raft.Status, r roster.Roster) (raft.Members, *refusal) {
-		if isMember(s.Members, q.Node) {
-			return raft.Members{}, refuse(rsm.CodeMemberExists, "node %d is a member", q.Node)
-		}
-		next, err := r.Invite(q.Node, q.Peer, false)
-		if err != nil {
-			return raft.Members{}, refuse(rsm.CodeNumberUsed, "node %d was removed, and numbers are "+
-				"never used again: choose another", q.Node)
-		}
-		return with(slices.Clone(s.Members.Voters), slices.Clone(s.Members.Learners), next), nil
-	}
-	s := c.seen.Load().status
-	if _, verdict := look(s, rosterOf(s.Members)); verdict != nil {
+// reconfigure carries out a request that changes the configuration.
+func (n *Node) reconfigure(ctx context.Context, c *core, q rsm.AdminRequest) (
+	raft.Index, *members.Refusal,
+) {
+	plan, verdict := members.PlanFor(q, c.config.ticks(c.config.Election))
+	if verdict != nil {
 		return 0, verdict
 	}
-	if q.Peer != "" {
-		if verdict := reachable(ctx, n.config.ID, q.Node, q.Peer); verdict != nil {
-			return 0, verdict
-		}
+	try, verdict := members.NeedsReach(q, plan, c.seen.Load().status)
+	if verdict == nil && try {
+		verdict = reachable(ctx, n.config.ID, q.Node, q.Peer)
 	}
-	return n.change(ctx, c, look)
+	if verdict == nil {
+		verdict = n.handOverFirst(ctx, c, q, plan)
+	}
+	if verdict != nil {
+		return 0, verdict
+	}
+	return n.change(ctx, c, plan)
 }
 
 // transfer hands leadership to a voter, the best one if none is named, and waits until it leads.
-func (n *Node) transfer(ctx context.Context, c *core, node uint64) *refusal {
-	to := raft.NodeID(node)
+func (n *Node) transfer(ctx context.Context, c *core, node uint64) *members.Refusal {
 	look := time.NewTicker(again)
 	defer look.Stop()
-	var began time.Time
+	transfer := members.Transfer{To: raft.NodeID(node), Clock: c.config.clock()}
 	for {
-		var verdict *refusal
+		var verdict *members.Refusal
 		done := false
 		stopped := c.inLoop(ctx, func(r *replica.Replica) {
-			s := r.Status()
-			quiet := c.config.ticks(c.config.Election)
-			if began.IsZero() {
-				if to == 0 {
-					to = heir(s, quiet, nil)
-				}
-				verdict, done = n.beginTransfer(r, s, to, quiet)
-				began = time.Now()
-				return
-			}
-			done = s.Leader != 0 && s.Leader != s.ID
-			if s.Role == raft.Leader && time.Since(began) > 2*c.config.Election {
-				verdict = refuse(rsm.CodeTransferFailed, "node %d did not take over within an election "+
-					"timeout; node %d leads on", to, s.ID)
-			}
+			done, verdict = transfer.Step(r, c.now())
 		})
 		if stopped != nil {
 			verdict = stopped
@@ -340,50 +275,24 @@ func (n *Node) transfer(ctx context.Context, c *core, node uint64) *refusal {
 		case <-look.C:
 		case <-c.stop:
 		case <-ctx.Done():
-			return &refusal{rsm.CodeOutcomeUnknown, "the transfer was begun, and nobody leads yet",
-				rsm.Unknown}
+			return &members.Refusal{Code: rsm.CodeOutcomeUnknown,
+				Detail: "the transfer was begun, and nobody leads yet", Outcome: rsm.Unknown}
 		}
 	}
 }
 
-func (n *Node) beginTransfer(r *replica.Replica, s raft.Status, to raft.NodeID, quiet int) (
-	verdict *refusal, done bool,
-) {
-	at := slices.IndexFunc(s.Progress, func(p raft.Progress) bool { return p.ID == to })
-	switch {
-	case s.Role != raft.Leader:
-		return errNotLeader, false
-	case to == s.ID:
-		return nil, true
-	case to == 0:
-		return refuse(rsm.CodeNotVoter, "no other voter answers, so there is nobody to lead"), false
-	case !s.Members.IsVoter(to) || at < 0:
-		return refuse(rsm.CodeNotVoter, "node %d is no voter of this cluster, so it cannot lead", to),
-			false
-	case s.Progress[at].QuietTicks > quiet:
-		return refuse(rsm.CodeMemberUnreachable, "node %d does not answer node %d, which leads", to,
-			s.ID), false
-	}
-	if r.Transfer(to) != nil {
-		return errNotLeader, false
-	}
-	return nil, false
-}
-
 // described is the membership as the leader knows it.
-func (n *Node) described(ctx context.Context, c *core, index uint64, q rsm.AdminRequest) (
+func (n *Node) described(ctx context.Context, c *core, index raft.Index, q rsm.AdminRequest) (
 	out rsm.AdminReply,
 ) {
 	stopped := c.inLoop(ctx, func(r *replica.Replica) {
 		s := r.Status()
-		out = n.describe(s, s.Members, min(s.MembersIndex, s.Commit))
-		out.Index = cmp.Or(index, out.Index)
-		if e, ok := rosterOf(s.Members).Find(q.Node, q.Incarnation); ok {
-			out.Generation = e.Generation
-		}
+		out = members.Describe(s, s.Members, min(s.MembersIndex, s.Commit), n.memberSeenBy)
+		out.Index = cmp.Or(uint64(index), out.Index)
+		out.Generation = members.GenerationOf(s.Members, q)
 	})
 	if stopped != nil {
-		return refused(stopped)
+		return stopped.Reply()
 	}
 	return out
 }
@@ -392,31 +301,10 @@ func (n *Node) described(ctx context.Context, c *core, index uint64, q rsm.Admin
 func (n *Node) applied(ctx context.Context, c *core) rsm.AdminReply {
 	at := n.Query(ctx, nil, rsm.ReadOptions{Consistency: rsm.Stale})
 	if at.Code != "" {
-		return refused(refuse(at.Code, "this node cannot be read"))
+		return members.Refuse(at.Code, "this node cannot be read").Reply()
 	}
-	out := n.describe(c.seen.Load().status, c.standing.Load().members, raft.Index(at.Index))
+	out := members.Describe(c.seen.Load().status, c.standing.Load().Members, raft.Index(at.Index),
+		n.memberSeenBy)
 	out.Term, out.StaleMs = at.Term, at.StaleMs
-	return out
-}
-
-// describe makes an answer of a configuration and what this node knows of its members.
-func (n *Node) describe(s raft.Status, m raft.Members, index raft.Index) rsm.AdminReply {
-	out := rsm.AdminReply{
-		Outcome: rsm.Applied, Leader: uint64(s.Leader), Joint: m.Joint(),
-		Term: uint64(s.Hard.CurrentTerm), Index: uint64(index),
-	}
-	for _, id := range m.All() {
-		out.Members = append(out.Members, n.memberSeenBy(s, m, id))
-	}
-	listed := rosterOf(m)
-	for _, e := range listed {
-		vacant := listed.Vacant(e.Node)
-		switch {
-		case vacant && !slices.Contains(out.Invited, e.Node):
-			out.Invited = append(out.Invited, e.Node)
-		case !vacant && !isMember(m, e.Node) && !slices.Contains(out.Removed, e.Node):
-			out.Removed = append(out.Removed, e.Node)
-		}
-	}
 	return out
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"time"
 
+	"drystone/members"
 	"drystone/raft"
 	"drystone/rsm"
 	"drystone/storage"
@@ -110,6 +111,11 @@ func fill[T comparable](v *T, d T) {
 func (c *Config) tick() time.Duration { return max(c.Heartbeat/5, time.Millisecond) }
 
 func (c *Config) ticks(d time.Duration) int { return max(1, int(d/c.tick())) }
+
+// clock is what a leader measures its members with.
+func (c *Config) clock() members.Clock {
+	return members.Clock{Election: uint64(c.Election.Milliseconds()), Quiet: c.ticks(c.Election)}
+}
 
 func (c *Config) raftConfig(id storage.Identity) raft.Config {
 	return raft.Config{

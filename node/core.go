@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"drystone/disk"
+	"drystone/members"
 	"drystone/raft"
 	"drystone/replica"
+	"drystone/roster"
 	"drystone/rsm"
 	"drystone/storage"
 	"drystone/transport"
@@ -34,11 +36,13 @@ type core struct {
 	peers   sender
 
 	host *Node // whose core this is
-	heed heed  // the loop's alone
 
-	point    atomic.Pointer[published] // what the applier last told
-	standing atomic.Pointer[standing]  // and the membership as of then, when it changes
-	seen     atomic.Pointer[observed]  // what the loop last told
+	listed   roster.Roster // who is who by the configuration in force; the loop's alone
+	listedAt raft.Index    // of that configuration
+
+	point    atomic.Pointer[published]        // what the applier last told
+	standing atomic.Pointer[members.Standing] // and the membership as of then, when it changes
+	seen     atomic.Pointer[observed]         // what the loop last told
 
 	stop     chan struct{}
 	stopOnce sync.Once
@@ -81,7 +85,7 @@ func openCore(host *Node, dir disk.Dir, id storage.Identity, peers sender, box *
 	store, restored, err := storage.Open(dir, id, storage.Options{
 		SegmentBytes:   c.SegmentBytes,
 		Salt:           salt(),
-		InitialMembers: firstMembers(id),
+		InitialMembers: members.First(id),
 	})
 	if err != nil {
 		return nil, err
@@ -129,7 +133,7 @@ func (n *core) restore(id storage.Identity, restored storage.Restored) error {
 				restored.Raft.Snapshot.LastIncludedIndex, err)
 		}
 	}
-	if err := legible(restored.Raft.Entries, restored.Raft.Snapshot.Members); err != nil {
+	if err := members.Legible(restored.Raft.Entries, restored.Raft.Snapshot.Members); err != nil {
 		return err
 	}
 	engine := raft.New(c.raftConfig(id), restored.Raft)

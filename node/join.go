@@ -1,9 +1,7 @@
 package node
 
 import (
-	"fmt"
-	"slices"
-
+	"drystone/members"
 	"drystone/storage"
 	"drystone/wire"
 )
@@ -108,34 +106,12 @@ func (n *Node) Check(h wire.Hello) wire.HelloReply {
 
 // judge is Check with mu held.
 func (n *Node) judge(h wire.Hello) wire.HelloReply {
-	id := n.identity
-	refuse := func(code wire.HelloCode, format string, args ...any) wire.HelloReply {
-		return wire.HelloReply{Code: code, Detail: fmt.Sprintf(format, args...)}
+	self := members.Self{
+		Identity: n.identity, Asking: n.asking != nil, Listed: n.nodeNumbers(),
+		Standing: n.standing(),
 	}
-	if h.To != id.Node {
-		return refuse(wire.HelloWrongNode, "this is node %d, not node %d: an address of --cluster "+
-			"points to the wrong node", id.Node, h.To)
+	if n.core != nil {
+		self.InForce = n.core.seen.Load().status.Members
 	}
-	if h.Node == id.Node {
-		return refuse(wire.HelloWrongNode, "both sides are node %d: two nodes were started with one "+
-			"--id", id.Node)
-	}
-	if id.Cluster == "" && n.asking != nil {
-		return refuse(wire.HelloNotNow, "node %d has not joined a cluster yet", id.Node)
-	}
-	if id.Removed != "" {
-		return refuse(wire.HelloNotMember, "%s", id.Removed)
-	}
-	if id.Cluster == "" {
-		if !slices.Contains(n.nodeNumbers(), h.Node) {
-			return refuse(wire.HelloNotMember, "node %d is not in the --cluster list of node %d",
-				h.Node, id.Node)
-		}
-		return wire.HelloReply{Code: wire.HelloOK}
-	}
-	if h.Cluster != "" && h.Cluster != id.Cluster {
-		return refuse(wire.HelloOtherCluster, "node %d belongs to cluster %s, this is node %d of "+
-			"cluster %s", h.Node, h.Cluster, id.Node, id.Cluster)
-	}
-	return n.standing().knows(h, id.Cluster)
+	return self.Judge(h)
 }

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"drystone/members"
 	"drystone/raft"
-	"drystone/roster"
 	"drystone/rsm"
 	"drystone/storage"
 	"drystone/wire"
@@ -17,15 +17,6 @@ import (
 
 // joinPause is how long a node rests between two rounds of asking to be let in.
 const joinPause = 500 * time.Millisecond
-
-// grant is what a node must know to be a member.
-type grant struct {
-	Cluster   string                 `json:"cluster"`
-	Peers     []storage.PeerIdentity `json:"peers"` // the first members
-	Admitted  uint64                 `json:"admitted"`
-	Boots     uint64                 `json:"boots"` // its own come after this
-	Addresses map[uint64]string      `json:"addresses"`
-}
 
 // letIn carries a joiner's request to the leader, from whichever member it asked.
 func (n *Node) letIn(ctx context.Context, h wire.Hello) wire.HelloReply {
@@ -38,25 +29,9 @@ func (n *Node) letIn(ctx context.Context, h wire.Hello) wire.HelloReply {
 		Op: rsm.AdminJoin, Node: h.Node, Peer: h.Peer, Incarnation: h.Incarnation,
 	})
 	if r.Code != "" {
-		code := wire.HelloNotNow
-		switch r.Code {
-		case rsm.CodeMemberExists:
-			code = wire.HelloWiped
-		case rsm.CodeNumberUsed:
-			code = wire.HelloUsed
-		}
-		return wire.HelloReply{Code: code, Detail: r.Detail}
+		return members.JoinRefused(r)
 	}
-	g := grant{
-		Cluster: id.Cluster, Peers: id.Peers, Admitted: r.Index,
-		Boots: r.Generation * roster.BootsPerGeneration, Addresses: map[uint64]string{},
-	}
-	for _, m := range r.Members {
-		if m.ID != h.Node {
-			g.Addresses[m.ID] = m.Peer
-		}
-	}
-	body, err := json.Marshal(g)
+	body, err := json.Marshal(members.NewGrant(id, h.Node, r))
 	if err != nil {
 		return wire.HelloReply{Code: wire.HelloNotNow, Detail: "the answer cannot be written"}
 	}
@@ -123,7 +98,7 @@ func (n *Node) askOne(ctx context.Context, address string) (joined bool, err err
 	case reply.Code != wire.HelloOK:
 		text = fmt.Sprintf("node %d refuses this node: %s", reply.Hello.Node, reply.Detail)
 	default:
-		var g grant
+		var g members.Grant
 		if json.Unmarshal([]byte(reply.Grant), &g) == nil {
 			return true, n.enter(g)
 		}
@@ -142,15 +117,13 @@ func (n *Node) askOne(ctx context.Context, address string) (joined bool, err err
 }
 
 // enter makes this node a member, durably, and opens the log.
-func (n *Node) enter(g grant) error {
+func (n *Node) enter(g members.Grant) error {
 	n.mu.Lock()
-	id := n.identity.Form(g.Peers)
-	if id.Cluster != g.Cluster {
-		n.mu.Unlock()
-		return fmt.Errorf("cluster %s does not have the first members that it names", g.Cluster)
-	}
-	id.Admitted, id.Boot = g.Admitted, max(id.Boot, g.Boots)+1
+	id, err := g.Enter(n.identity)
 	n.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	// Before a word is said as a member: who forgets that it was let in, asks again.
 	if err := storage.SaveIdentity(n.dir, id); err != nil {
 		return err

@@ -2,8 +2,8 @@ package node
 
 import (
 	"context"
-	"slices"
 
+	"drystone/members"
 	"drystone/raft"
 	"drystone/rsm"
 )
@@ -39,7 +39,7 @@ func (h *handover) done(n *core, now uint64) bool {
 	if now < h.next {
 		return false
 	}
-	to := heir(s, n.config.ticks(n.config.Election), h.tried)
+	to := members.Heir(s, n.config.ticks(n.config.Election), h.tried)
 	if to == 0 {
 		return len(h.tried) == 0 // nobody is there: a lone voter, or the others are away
 	}
@@ -54,39 +54,18 @@ func (h *handover) done(n *core, now uint64) bool {
 	return false
 }
 
-// heir is the voter that is furthest in the log, of those heard within quiet ticks and not passed
-// over; 0: there is none.
-func heir(s raft.Status, quiet int, passed []raft.NodeID) (best raft.NodeID) {
-	var match raft.Index
-	for _, p := range s.Progress {
-		there := p.ID != s.ID && s.Members.IsVoter(p.ID) && p.QuietTicks <= quiet
-		if !there || slices.Contains(passed, p.ID) {
-			continue
-		}
-		if best == 0 || p.Match > match {
-			best, match = p.ID, p.Match
-		}
-	}
-	return best
-}
-
-// handOverFirst has a leader that is to be removed hand leadership to the best of those who stay,
-// and sends the request there (thesis §4.2.2: the other way to remove a leader). If it removed
-// itself while the log grows, nobody had all of it by then, and all would wait for an election
-// timeout. It does so if nobody takes over.
-func (n *Node) handOverFirst(ctx context.Context, c *core, q rsm.AdminRequest) *refusal {
+// handOverFirst has a leader hand leadership over before it is removed.
+func (n *Node) handOverFirst(ctx context.Context, c *core, q rsm.AdminRequest, plan members.Plan,
+) *members.Refusal {
 	s := c.seen.Load().status
-	quiet := c.config.ticks(c.config.Election)
-	leads := s.Role == raft.Leader // only who leads knows who answers
-	if !leads || q.Node != n.config.ID || !isMember(s.Members, q.Node) || s.Members.Joint() {
+	if !members.HandsOverFirst(q, s) {
 		return nil
 	}
-	if _, verdict := dismissed(s, rosterOf(s.Members), q.Node, q.Op == rsm.AdminReplace,
-		quiet); verdict != nil {
+	if _, verdict := plan(s, members.RosterOf(s.Members)); verdict != nil {
 		return verdict
 	}
 	if n.transfer(ctx, c, 0) != nil {
 		return nil
 	}
-	return errNotLeader
+	return members.NotLeader
 }

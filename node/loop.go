@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"drystone/members"
 	"drystone/raft"
 	"drystone/replica"
 	"drystone/rsm"
@@ -90,7 +91,7 @@ func (n *core) feed(now uint64, p *pile) {
 		n.replica.Persisted(p.persisted)
 	}
 	for _, r := range p.received {
-		if !n.heed.to(n.replica.Status().Members, r) {
+		if !n.speaks(r) {
 			continue
 		}
 		for _, m := range r.messages {
@@ -130,6 +131,15 @@ func (n *core) feed(now uint64, p *pile) {
 	for _, t := range p.cancels {
 		n.replica.Cancel(t)
 	}
+}
+
+// speaks says whether a peer's number is that of the directory it speaks with.
+func (n *core) speaks(r received) bool {
+	s := n.replica.Status()
+	if n.listedAt != s.MembersIndex || n.listed == nil {
+		n.listedAt, n.listed = s.MembersIndex, members.RosterOf(s.Members)
+	}
+	return members.Speaks(s.Members, n.listed, uint64(r.from), r.incarnation)
 }
 
 // carryOut does what the replica decided. What may leave before it is durable leaves first, so

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"drystone/members"
 	"drystone/raft"
 	"drystone/roster"
 	"drystone/storage"
@@ -31,7 +32,6 @@ type contact struct {
 	connected        bool
 	trusted          bool   // its last handshake stands before the identity of now
 	refusal          string // why it does not take this node; "": it does, as far as is known
-	disowns          bool   // it says that this node was removed
 }
 
 func newContacts() *contacts { return &contacts{peers: make(map[uint64]*contact)} }
@@ -87,6 +87,21 @@ func (c *contacts) trusted() map[raft.NodeID]string {
 		}
 	}
 	return all
+}
+
+// dismissed are those who are listened to and were members with a directory that is none any more,
+// as applied or by the configuration in force.
+func (c *contacts) dismissed(now *members.Standing, inForce raft.Members) (gone []raft.NodeID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	listed := members.RosterOf(inForce)
+	for id, p := range c.peers {
+		if p.trusted && (now.Dismissed(id, p.incarnation) ||
+			!members.Speaks(inForce, listed, id, p.incarnation)) {
+			gone = append(gone, raft.NodeID(id))
+		}
+	}
+	return gone
 }
 
 // disconnected notes that all connections were closed from here.
@@ -158,7 +173,6 @@ func (n *Node) Met(h wire.Hello) {
 		c.peer, c.http, c.resp, c.cluster = h.Peer, h.HTTP, h.RESP, h.Cluster
 		c.incarnation = h.Incarnation
 		c.heard, c.connected, c.trusted, c.refusal = time.Now(), true, trusted, ""
-		c.disowns = false
 	})
 	if trusted {
 		if news {
@@ -199,7 +213,6 @@ func (n *Node) Refused(by raft.NodeID, r wire.HelloReply) {
 	news := false
 	n.contacts.update(uint64(by), func(c *contact) {
 		news, c.refusal = c.refusal != text, text
-		c.disowns = r.Code == wire.HelloRemoved
 	})
 	if news {
 		level := slog.LevelError
@@ -210,9 +223,8 @@ func (n *Node) Refused(by raft.NodeID, r wire.HelloReply) {
 	}
 	switch r.Code {
 	case wire.HelloRemoved:
-		if names := n.disownedBy(); names != "" {
-			n.removed(names)
-		}
+		// One word is enough: it speaks of an entry that is committed.
+		n.removed(fmt.Sprintf("node %d", by))
 	case wire.HelloVacant:
 		n.mu.Lock()
 		if n.bootstrap != nil && !n.joining {

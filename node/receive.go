@@ -1,6 +1,7 @@
 package node
 
 import (
+	"drystone/members"
 	"errors"
 	"fmt"
 	"time"
@@ -90,12 +91,12 @@ func (c *core) stands(m *raft.Message) bool {
 	var unread error
 	switch b := m.Body.(type) {
 	case raft.AppendEntries:
-		unread = legible(b.Entries, raft.Members{})
+		unread = members.Legible(b.Entries, raft.Members{})
 	case raft.InstallSnapshot:
 		if b.Meta.LastIncludedIndex > c.replica.Status().Commit && !c.store.Holds(b.Meta) {
 			return false
 		}
-		unread = legible(nil, b.Meta.Members)
+		unread = members.Legible(nil, b.Meta.Members)
 	}
 	if unread != nil {
 		c.fail(unread)

@@ -3,23 +3,17 @@ package node
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
+	"drystone/members"
 	"drystone/raft"
-	"drystone/roster"
+	"drystone/rsm"
 	"drystone/storage"
 )
 
 // stewardEvery is how often a node looks whether its membership has changed.
 const stewardEvery = 20 * time.Millisecond
-
-// promoteLag is how many entries a learner may lack and count as caught up: under load some are
-// always under way. It must stay so close for an election timeout (thesis §4.2.1).
-const promoteLag = 200
 
 // steward follows the membership for as long as the core runs: connections, the removed, and, on a
 // leader, learners that have caught up.
@@ -27,10 +21,9 @@ func (n *Node) steward(c *core) {
 	look := time.NewTicker(stewardEvery)
 	defer look.Stop()
 	var dialled raft.Index
-	first := firstMembers(n.self())
-	stood := &standing{members: first, roster: rosterOf(first)}
+	stood := members.FirstStanding(n.self())
 	promoting := new(atomic.Bool)
-	near := make(map[raft.NodeID]time.Time) // learners that are caught up, since when
+	var nursery members.Nursery
 	for {
 		select {
 		case <-c.stop:
@@ -40,30 +33,36 @@ func (n *Node) steward(c *core) {
 		s := c.seen.Load().status
 		if s.MembersIndex != dialled {
 			dialled = s.MembersIndex
+			n.dismiss(stood, stood, s.Members)
 			n.mu.Lock()
 			n.dial()
 			n.mu.Unlock()
 		}
 		if now := c.standing.Load(); now != stood {
-			n.dismiss(stood, now)
+			n.dismiss(stood, now, s.Members)
 			stood = now
 			n.mu.Lock()
 			n.dial()
 			n.mu.Unlock()
 			n.findRemoved(now)
 		}
-		n.promoteDue(c, s, near, promoting)
+		id := nursery.Due(s, c.now(), c.config.clock(), promoting.Load())
+		if id == 0 {
+			continue
+		}
+		promoting.Store(true)
+		c.goes(func() {
+			defer promoting.Store(false)
+			n.promote(c, id)
+		})
 	}
 }
 
 // dismiss ends the connections of who is no member any more: when they come again they are told so.
-func (n *Node) dismiss(before, now *standing) {
-	for _, id := range before.members.All() {
-		old, _ := before.roster.Holder(uint64(id))
-		held, _ := now.roster.Holder(uint64(id))
-		if isMember(now.members, uint64(id)) && old.Incarnation == held.Incarnation {
-			continue
-		}
+// Among them may be some of whom this node never knew that they were members: it may have got a
+// snapshot that was taken since.
+func (n *Node) dismiss(before, now *members.Standing, inForce raft.Members) {
+	for _, id := range append(members.Left(before, now), n.contacts.dismissed(now, inForce)...) {
 		n.mu.Lock()
 		delete(n.addresses, id)
 		n.mu.Unlock()
@@ -75,41 +74,10 @@ func (n *Node) dismiss(before, now *standing) {
 }
 
 // findRemoved notices that this node's own directory is none of a member any more.
-func (n *Node) findRemoved(now *standing) {
-	id := n.self()
-	_, listed := now.roster.Find(id.Node, id.Incarnation)
-	held, _ := now.roster.Holder(id.Node)
-	if listed && (!isMember(now.members, id.Node) || held.Incarnation != id.Incarnation) {
+func (n *Node) findRemoved(now *members.Standing) {
+	if id := n.self(); now.Dismissed(id.Node, id.Incarnation) {
 		n.removed("")
 	}
-}
-
-// disownedBy names those who say that this node was removed, once they are most of the other voters
-// that it knows; "" before: one peer may be wrong, and a removal is believed for ever.
-func (n *Node) disownedBy() string {
-	n.mu.Lock()
-	witnesses := n.standing().members.Voters
-	if core := n.core; core != nil && core.point.Load().point.Index < n.identity.Admitted {
-		// It has not applied who is a member, but it was told when it was let in.
-		witnesses = slices.Sorted(maps.Keys(n.addresses))
-	}
-	self := n.identity.Node
-	n.mu.Unlock()
-	var names []string
-	others := 0
-	for _, id := range witnesses {
-		if uint64(id) == self {
-			continue
-		}
-		others++
-		if n.contacts.get(uint64(id)).disowns {
-			names = append(names, fmt.Sprintf("node %d", id))
-		}
-	}
-	if len(names) <= others/2 {
-		return ""
-	}
-	return strings.Join(names, " and ")
 }
 
 func (n *Node) self() storage.Identity {
@@ -132,7 +100,7 @@ func (n *Node) removed(by string) {
 	id := n.identity
 	n.mu.Unlock()
 	if by != "" {
-		text += ", as told by " + by
+		text += ", says " + by
 	}
 	n.config.Logger.Warn(text + ". Stop it; its data directory is of no more use")
 	if err := storage.SaveIdentity(n.dir, id); err != nil {
@@ -169,49 +137,15 @@ func (n *Node) removed(by string) {
 	})
 }
 
-// promoteDue makes voters of learners that have caught up and stay so.
-func (n *Node) promoteDue(c *core, s raft.Status, near map[raft.NodeID]time.Time,
-	busy *atomic.Bool,
-) {
-	if s.Role != raft.Leader || len(s.Members.Learners) == 0 {
-		clear(near)
-		return
-	}
-	for _, id := range s.Members.Learners {
-		if !caughtUp(s, id, c.config.ticks(c.config.Election)) {
-			delete(near, id)
-			continue
-		}
-		since, ok := near[id]
-		if !ok {
-			near[id] = time.Now()
-			continue
-		}
-		if time.Since(since) < c.config.Election || !busy.CompareAndSwap(false, true) {
-			continue
-		}
-		delete(near, id)
-		c.goes(func() {
-			defer busy.Store(false)
-			n.promote(c, id)
-		})
-	}
-}
-
 func (n *Node) promote(c *core, id raft.NodeID) {
 	ctx, cancel := context.WithTimeout(context.Background(), defaultTimeout)
 	defer cancel()
-	_, refused := n.change(ctx, c, func(s raft.Status, r roster.Roster) (raft.Members, *refusal) {
-		return promoted(s, r, uint64(id), c.config.ticks(c.config.Election))
-	})
+	plan, refused := members.PlanFor(rsm.AdminRequest{Op: rsm.AdminPromote, Node: uint64(id)},
+		c.config.ticks(c.config.Election))
+	if refused == nil {
+		_, refused = n.change(ctx, c, plan)
+	}
 	if refused == nil {
 		c.logger.Info("a learner has caught up and is a voter now", "member", id)
 	}
-}
-
-// caughtUp says whether a leader hears a member, and it lacks little.
-func caughtUp(s raft.Status, id raft.NodeID, quiet int) bool {
-	at := slices.IndexFunc(s.Progress, func(p raft.Progress) bool { return p.ID == id })
-	return at >= 0 && s.Progress[at].QuietTicks <= quiet &&
-		s.Progress[at].State == raft.ProgressReplicate && s.Progress[at].Match+promoteLag >= s.LastIndex
 }

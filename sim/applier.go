@@ -69,6 +69,9 @@ func (h *host) onApply() {
 			x.entries++
 			x.bytes += int64(len(e.Data))
 		}
+		if len(t.entries) > 0 {
+			h.publishStanding()
+		}
 		at := h.state.Point()
 		for _, q := range t.queries {
 			w.clients.onRead(h, q.Ticket, &rsm.ReadResult{
@@ -138,6 +141,9 @@ func (h *host) onSave() {
 		return
 	}
 	w.check.saved(h, &x.meta)
+	if x.meta.Members.Joint() {
+		w.reach(markJointSnapshot)
+	}
 	w.reach(markSnapshot)
 	w.moment(h)
 	w.trace.snapshot(h, "saved snapshot", &x.meta, size)

@@ -33,6 +33,13 @@ type checker struct {
 	leaders   map[raft.Term]office
 	votes     map[ballot]raft.NodeID
 	cluster   string
+
+	first       *configuration     // that the log begins with
+	decided     []decided          // the configurations that are committed
+	directories map[string]*record // by incarnation
+	known       map[string]bool    // incarnations that some configuration names
+	boots       map[session]bool   // of members
+	answers     []answered
 }
 
 type committed struct {
@@ -45,17 +52,18 @@ type committed struct {
 // office is who was elected in a term, and in which of its boots: to be elected again in a term
 // after a crash is as bad as another's election.
 type office struct {
-	node raft.NodeID
-	boot uint32
+	machine int
+	boot    uint32
 }
 
 type ballot struct {
 	term  raft.Term
-	voter raft.NodeID
+	voter *record
 }
 
-// record is what the checker knows of a node over all its boots.
+// record is what the checker knows of a directory over all its boots.
 type record struct {
+	node        raft.NodeID
 	handed      mirror        // the log as the core handed it to its disk
 	durable     mirror        // the log as the disk acknowledged it
 	pending     []raft.Append // handed to the disk, which has not answered yet
@@ -65,6 +73,7 @@ type record struct {
 	incarnation string
 	boot        uint64
 	damaged     bool // something was done to its disk: it need not find all that was durable
+	rolledBack  bool // it is an older copy of another one
 }
 
 // view is what the checker last saw of a node in this boot.
@@ -73,10 +82,18 @@ type view struct {
 	valid   bool
 	seq     uint64
 	applied raft.Index // handed to the machine
+
+	inForce      *configuration
+	membersIndex raft.Index
+	proposed     []raft.Position // configurations that it has put into its log as the leader
 }
 
 func newChecker(w *world) checker {
-	return checker{world: w, leaders: map[raft.Term]office{}, votes: map[ballot]raft.NodeID{}}
+	return checker{
+		world: w, leaders: map[raft.Term]office{}, votes: map[ballot]raft.NodeID{},
+		chain: chain{configs: map[raft.Position]*configuration{}}, directories: map[string]*record{},
+		known: map[string]bool{}, boots: map[session]bool{},
+	}
 }
 
 // crashed notes nothing but exists to say so: what was handed to the disk and not acknowledged
@@ -100,6 +117,9 @@ func (c *checker) handedOver(h *host, a *raft.Append) {
 	}
 	v.seq = a.Seq
 	c.hardMoves(h, m.hard, a.Hard)
+	if a.Hard.VotedFor != 0 && a.Hard != m.hard && w.now < h.stalled {
+		w.reach(markStuckVote)
+	}
 	leads := v.valid && v.status.Role == raft.Leader &&
 		v.status.Hard.CurrentTerm == a.Hard.CurrentTerm
 	if s := a.Snapshot; s != nil {
@@ -108,6 +128,11 @@ func (c *checker) handedOver(h *host, a *raft.Append) {
 				a.Hard.CurrentTerm)
 		}
 		h.seen.applied = max(h.seen.applied, s.LastIncludedIndex)
+		if last := min(m.last(), s.LastIncludedIndex); last > m.base {
+			if term, _ := m.term(last); !c.isCommitted(raft.Position{Index: last, Term: term}) {
+				w.reach(markDivergent)
+			}
+		}
 	}
 	if len(a.Entries) > 0 {
 		first := a.Entries[0].Index
@@ -135,7 +160,12 @@ func (c *checker) handedOver(h *host, a *raft.Append) {
 	if len(a.Entries) == 0 {
 		return
 	}
-	m.terms = m.terms[:a.Entries[0].Index-m.base-1]
+	for _, at := range m.configs {
+		if at.Index >= a.Entries[0].Index {
+			w.reach(markConfigLost)
+		}
+	}
+	m.cut(a.Entries[0].Index)
 	for i := range a.Entries {
 		e := &a.Entries[i]
 		prev := m.lastTerm()
@@ -147,7 +177,10 @@ func (c *checker) handedOver(h *host, a *raft.Append) {
 			w.fail(logMatching, "n%d holds another entry %d@%d than was seen before, or another "+
 				"one (of term %d) before it", h.id, e.Index, e.Term, prev)
 		}
-		m.terms = append(m.terms, e.Term)
+		if e.Kind == raft.EntryConfig {
+			c.noted(h, e, leads)
+		}
+		m.append(e)
 	}
 }
 
@@ -207,6 +240,9 @@ func (c *checker) observe(h *host) {
 			c.counted(h)
 		}
 	}
+	c.proposedChanges(h)
+	c.checkAnswers()
+	c.configured(h)
 	if known && (was.Role != s.Role || was.Hard.CurrentTerm != s.Hard.CurrentTerm) {
 		w.trace.role(h, &s)
 	}
@@ -214,13 +250,14 @@ func (c *checker) observe(h *host) {
 
 func (c *checker) elected(h *host) {
 	w, term := c.world, h.seen.status.Hard.CurrentTerm
-	now := office{h.id, h.boot}
+	now := office{h.index, h.boot}
 	if was, ok := c.leaders[term]; ok && was != now {
-		w.fail(electionSafety, "term %d elected n%d and then n%d", term, was.node, h.id)
+		w.fail(electionSafety, "term %d elected n%d and then n%d", term, w.hosts[was.machine].id, h.id)
 	}
 	c.leaders[term] = now
 	w.reach(markElected)
 	w.moment(h)
+	w.operators.onElected(h)
 	if w.healing {
 		w.stable(h)
 	}
@@ -231,6 +268,7 @@ func (c *checker) elected(h *host) {
 				h.id, term, n, t)
 		}
 	}
+	c.electedBy(h)
 }
 
 // commits checks entries that a node newly knows to be committed.
@@ -252,13 +290,14 @@ func (c *checker) commits(h *host, from raft.Index) {
 		digest, _ := c.chain.digest(i, term)
 		c.committed = append(c.committed, committed{term: term, digest: digest})
 		grew = true
+		c.decide(h, raft.Position{Index: i, Term: term})
 	}
 	if raft.Index(len(c.committed)) < commit {
 		w.fail(stateMachineSafety, "n%d knows entry %d to be committed and nobody else does",
 			h.id, commit)
 	}
 	if grew {
-		c.onQuorum(commit)
+		c.onQuorum(h, commit)
 	}
 }
 
@@ -271,24 +310,24 @@ func (c *checker) counted(h *host) {
 	}
 }
 
-// onQuorum checks that the newest committed entry is on a majority of disks, and with every
-// leader of a later term.
-func (c *checker) onQuorum(i raft.Index) {
+// onQuorum checks that the newest committed entry is on enough disks, by the configuration in the
+// log of the node that commits it, and with every leader of a later term.
+func (c *checker) onQuorum(by *host, i raft.Index) {
 	w, term := c.world, c.committed[i-1].term
-	holders := 0
+	holds := func(r *record) bool { return r.durable.holds(i, term) }
+	f := c.inForce(&by.record.handed)
+	// A configuration that was appended since it was looked at last counts from then on only.
+	earlier := by.seen.inForce != nil && by.seen.inForce != f && c.agree(by.seen.inForce, holds)
+	if !earlier && !c.agree(f, holds) {
+		w.fail(committedOnQuorum, "n%d commits entry %d@%d, which is not on the disks of a majority of "+
+			"%v", by.id, i, term, f.Members)
+	}
 	for _, h := range w.hosts {
-		if h.record.durable.holds(i, term) {
-			holders++
-		}
 		if s := &h.seen.status; h.up && h.seen.valid && s.Role == raft.Leader &&
 			s.Hard.CurrentTerm > term && !h.record.handed.holds(i, term) {
 			w.fail(leaderCompleteness, "n%d leads term %d without entry %d@%d, which is committed",
 				h.id, s.Hard.CurrentTerm, i, term)
 		}
-	}
-	if 2*holders <= len(w.hosts) {
-		w.fail(committedOnQuorum, "entry %d@%d is committed and on the disks of %d of %d nodes",
-			i, term, holders, len(w.hosts))
 	}
 }
 
@@ -335,7 +374,11 @@ func (c *checker) leaves(h *host, m *raft.Message) {
 // does not promise more than the leader can have asked for.
 func (c *checker) acknowledges(h *host, to raft.NodeID, term raft.Term, match raft.Index) {
 	w := c.world
-	l := w.hosts[to-1]
+	office, led := c.leaders[term]
+	if !led || w.hosts[office.machine].id != to {
+		return
+	}
+	l := w.hosts[office.machine]
 	s := &l.seen.status
 	mine, ok := h.record.handed.term(match)
 	if !ok || !l.up || !l.seen.valid || s.Role != raft.Leader || s.Hard.CurrentTerm != term ||
@@ -355,7 +398,11 @@ func (c *checker) voted(h *host, term raft.Term, candidate raft.NodeID) {
 		w.fail(durableFirst, "n%d votes for n%d in term %d; its disk has term %d vote n%d", h.id,
 			candidate, term, d.CurrentTerm, d.VotedFor)
 	}
-	b := ballot{term, h.id}
+	if !c.known[h.record.incarnation] {
+		w.fail(oldDirectory, "n%d votes in term %d with a directory that no configuration names", h.id,
+			term)
+	}
+	b := ballot{term, h.record}
 	if was, ok := c.votes[b]; ok && was != candidate {
 		w.fail(oneVote, "n%d votes for n%d and for n%d in term %d", h.id, was, candidate, term)
 	}

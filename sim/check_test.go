@@ -84,7 +84,7 @@ func TestCheckerNotices(t *testing.T) {
 			for _, h := range w.hosts[1:] {
 				h.record.durable.terms = nil
 			}
-			w.check.onQuorum(raft.Index(len(w.check.committed)))
+			w.check.onQuorum(l, raft.Index(len(w.check.committed)))
 		},
 		durableFirst: func(w *world, l, f *host) {
 			w.check.leaves(f, &raft.Message{

@@ -107,12 +107,17 @@ func (c *clients) onTurn(i int, turn uint64) {
 		c.end(i)
 		return
 	}
-	h := c.world.hosts[c.random.below(len(c.world.hosts))]
+	h := c.choose()
 	if h.ill {
 		c.plan(i, ms)
 		return
 	}
 	x.tries++
+	if h.up && h.identity.Removed != "" { // it says so
+		c.world.reach(markRemovedTold)
+		c.plan(i, ms)
+		return
+	}
 	if !h.up || h.replica == nil { // connection refused
 		c.plan(i, c.random.between(5*ms, 50*ms))
 		return
@@ -123,6 +128,18 @@ func (c *clients) onTurn(i int, turn uint64) {
 		timeout = min(timeout, 500)
 	}
 	c.attempt(i, h, timeout)
+}
+
+// choose draws the node to ask: most often one that is a member, as far as anybody knows.
+func (c *clients) choose() *host {
+	w := c.world
+	from := w.hosts
+	if w.check.first != nil && (c.quiet || c.random.below(8) > 0) {
+		if all := w.machinesOf(w.check.latest()); len(all) > 0 {
+			from = all
+		}
+	}
+	return from[c.random.below(len(from))]
 }
 
 // givesUp says whether a client stops trying. A key may be repeated only while its reply is sure

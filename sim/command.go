@@ -3,9 +3,7 @@ package sim
 import (
 	"fmt"
 	"io"
-	"maps"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 )
@@ -82,15 +80,15 @@ func printReport(out io.Writer, r *Report) {
 // String is what many runs did, in a few lines.
 func (s *Summary) String() string {
 	var b strings.Builder
-	counts := func(title string, m map[string]uint64) {
-		fmt.Fprintf(&b, "%s:", title)
-		for _, name := range slices.Sorted(maps.Keys(m)) {
-			fmt.Fprintf(&b, " %s=%d", strings.ReplaceAll(name, " ", "-"), m[name])
+	table := func(title string, names []string, times map[string]uint64) {
+		fmt.Fprintf(&b, "%-20s %7s %9s\n", title, "seeds", "times")
+		for _, name := range names {
+			share := 100 * float64(s.Met[name]) / float64(max(1, s.Runs))
+			fmt.Fprintf(&b, "  %-18s %6.1f%% %9d\n", name, share, times[name])
 		}
-		b.WriteByte('\n')
 	}
-	counts("faults", s.Faults)
-	counts("reached", s.Reached)
+	table("faults", faultNames[:], s.Faults)
+	table("reached", markNames[:], s.Reached)
 	speed := 0.0
 	if s.Took > 0 {
 		speed = s.Simulated.Seconds() / s.Took.Seconds()

@@ -18,7 +18,7 @@ import (
 func quiet(nodes int) plan {
 	r := random{1}
 	p := draw(&r, nodes)
-	p.every, p.moment = [faultCount]int64{}, 0
+	p.every, p.moment, p.churn, p.trials = [faultCount]int64{}, 0, 0, false
 	for i := range p.skew {
 		p.skew[i] = 1000
 	}
@@ -174,8 +174,9 @@ func successor(base *world) *world {
 		now.chain.links = append(now.chain.links, slices.Clone(links))
 	}
 	now.committed = slices.Clone(was.committed)
-	now.leaders, now.votes = maps.Clone(was.leaders), maps.Clone(was.votes)
-	now.cluster = was.cluster
+	now.leaders = maps.Clone(was.leaders)
+	now.cluster, now.first, now.known = was.cluster, was.first, maps.Clone(was.known)
+	now.decided, now.chain.configs = slices.Clone(was.decided), maps.Clone(was.chain.configs)
 	c := &w.clients
 	c.ops = append(c.ops, base.clients.ops...)
 	for i := range c.ops {
@@ -186,7 +187,9 @@ func successor(base *world) *world {
 	for i, h := range w.hosts {
 		h.mem = base.hosts[i].mem.Clone()
 		h.mem.SetHook(h.onDiskOp)
-		h.record = base.hosts[i].record
+		r := *base.hosts[i].record
+		h.record = &r
+		now.directories[r.incarnation] = h.record
 		h.record.durable = h.record.durable.copy()
 		h.boot = base.hosts[i].boot + 1
 	}

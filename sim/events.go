@@ -14,7 +14,9 @@ const (
 	evSave                // a frozen snapshot is written
 	evPrepare             // a spare segment is made
 	evShipped             // a sender learns how a shipment ended
-	evHello               // a node that bootstraps greets the others
+	evDial                // a node opens connections that are missing
+	evAsk                 // a directory without a cluster asks to be let in
+	evQuit                // a removed node falls silent
 	evLost                // a node learns that a connection broke
 	evRestart             // a crashed node starts again
 	evResume              // a paused node goes on
@@ -25,6 +27,8 @@ const (
 	evTimeout             // a client gives up waiting
 	evHeal                // the safety phase is over
 	evCheck               // is the cluster well again?
+	evChurn               // operators want something of the members
+	evDisks               // something happens to a directory as a whole
 	evScript              // a test's own
 	kindCount
 )

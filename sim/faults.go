@@ -57,7 +57,9 @@ func (w *world) strike(f fault, h *host) {
 	if !h.up && f != faultBlackout && f != faultPartition && f != faultIsolate && f != faultClog {
 		return
 	}
-	w.faults[f]++
+	if f != faultWipe && f != faultSetBack {
+		w.faults[f]++
+	}
 	switch f {
 	case faultKill:
 		w.trace.line(h, "killed")
@@ -93,6 +95,16 @@ func (w *world) strike(f fault, h *host) {
 	case faultStall:
 		h.stalled = w.now + w.random.spread(3*second)
 		w.trace.line(h, "the disk stalls")
+	case faultStick:
+		if l := w.leader(); l != nil && w.random.below(2) == 0 {
+			h = l
+		}
+		h.stalled = max(h.stalled, w.now+w.random.between(second, 60*second))
+		w.trace.line(h, "the disk hangs")
+	case faultWipe:
+		w.wipe(h)
+	case faultSetBack:
+		w.setBack(h)
 	case faultTransfer:
 		if l := w.leader(); l != nil && h != l {
 			l.pile.transfers = append(l.pile.transfers, h.id)
@@ -134,8 +146,9 @@ func (w *world) reset(h *host) {
 	if peer == h || !peer.up {
 		return
 	}
-	w.after(0, evLost, h, uint64(peer.index), 0)
-	w.after(0, evLost, peer, uint64(h.index), 0)
+	w.trace.line(h, "a connection breaks")
+	w.after(0, evLost, h, uint64(peer.index), w.links)
+	w.after(0, evLost, peer, uint64(h.index), w.links)
 }
 
 // errSync is what an fdatasync returns that failed. What it should have written still reads back

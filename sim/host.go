@@ -1,9 +1,10 @@
 package sim
 
 import (
-	"fmt"
+	"strconv"
 
 	"drystone/disk"
+	"drystone/members"
 	"drystone/raft"
 	"drystone/replica"
 	"drystone/rsm"
@@ -11,8 +12,9 @@ import (
 	"drystone/wire"
 )
 
-// host is a node without goroutines: loop, writer and applier as package node has them, each
-// step an event. The code below it is the real one. The disk outlives it; the rest does not.
+// host is a machine and the node on it, without goroutines: loop, writer and applier as package
+// node has them, each step an event. The code below it is the real one. The disk outlives it; the
+// rest does not.
 type host struct {
 	world *world
 	index int
@@ -33,10 +35,24 @@ type host struct {
 	started int64   // when its monotonic clock began
 	halted  int64   // when it last crashed, was paused or went on: no deadline binds it across
 	ill     bool    // it stays as it is until all is well
+	slow    int64   // each write takes so long; 0: as the plan says
 	stalled int64   // its disk finishes nothing before
 
-	identity  storage.Identity
-	bootstrap *storage.Bootstrap
+	address   string   // where it is reached
+	listed    []uint64 // its --cluster; none: it was started with --join
+	seeds     []int    // the machines of its --join
+	addresses map[raft.NodeID]string
+	gone      bool // the machine will not come back
+	replaces  mark // what it means that it is let in
+	looping   bool
+	disks     disks
+
+	identity    storage.Identity
+	bootstrap   *storage.Bootstrap
+	asking      *asking
+	contacts    []*contact
+	targets     []target
+	dialPlanned int64
 
 	// Once the cluster has formed.
 	store       *storage.Store
@@ -50,16 +66,33 @@ type host struct {
 	applier     applier
 	saver       saver
 	shipping    []shipping
+	steward     steward
+	admin       admin
+	standing    *members.Standing
+	ticks       int64
+	restoredAt  uint64 // the state of this boot came from a snapshot of that entry; 0: not
+	heard       heard
 
 	seen   view // what the checker saw last
-	record record
+	record *record
 }
 
-func newHost(w *world, index int) *host {
-	h := &host{world: w, index: index, id: raft.NodeID(index + 1)}
-	h.mem = disk.NewMem(w.random.next())
-	h.mem.SetHook(h.onDiskOp)
+// newHost adds a machine with an empty directory, for a node of that number.
+func (w *world) newHost(id raft.NodeID) *host {
+	h := &host{world: w, index: len(w.hosts), id: id}
+	h.address = "machine" + strconv.Itoa(h.index+1) + ":1"
+	w.addresses[h.address] = h.index
+	w.hosts = append(w.hosts, h)
+	h.format()
 	return h
+}
+
+// format gives a machine a new, empty directory.
+func (h *host) format() {
+	h.mem = disk.NewMem(h.world.random.next())
+	h.mem.SetHook(h.onDiskOp)
+	h.changes, h.crashAt = 0, 0
+	h.record = &record{node: h.id}
 }
 
 // clock is the node's own monotonic clock in ms.
@@ -87,81 +120,28 @@ func (h *host) start() {
 	}
 	h.identity = id
 	w.check.identity(h)
-	if id.Cluster != "" {
-		h.join()
-		return
+	h.addresses = map[raft.NodeID]string{}
+	for _, n := range h.listed {
+		h.addresses[raft.NodeID(n)] = w.hosts[n-1].address
 	}
-	h.bootstrap = storage.NewBootstrap(
-		storage.PeerIdentity{Node: id.Node, Incarnation: id.Incarnation}, w.numbers())
-	h.joinIfComplete()
-	if h.bootstrap != nil && h.up {
-		w.after(0, evHello, h, 0, 0)
+	h.standing = members.FirstStanding(id)
+	switch {
+	case id.Removed != "":
+		w.trace.line(h, id.Removed)
+	case id.Cluster != "":
+		h.open()
+	case len(h.listed) == 0:
+		h.askToJoin()
+	default:
+		h.bootstrap = storage.NewBootstrap(
+			storage.PeerIdentity{Node: id.Node, Incarnation: id.Incarnation}, h.listed)
+		h.dial()
+		h.formIfComplete()
 	}
 }
 
-// joinIfComplete forms the cluster once this node has met all the others (first start).
-func (h *host) joinIfComplete() {
-	if h.bootstrap == nil || !h.bootstrap.Complete() {
-		return
-	}
-	formed := h.bootstrap.Form(h.identity)
-	if h.failed("save the identity", storage.SaveIdentity(h.dir, formed)) {
-		return
-	}
-	h.identity, h.bootstrap = formed, nil
-	h.world.check.identity(h)
-	h.world.trace.line(h, "formed cluster", formed.Cluster[:8])
-	h.join()
-}
-
-// join recovers what the directory holds and takes part in the cluster.
-func (h *host) join() {
-	w := h.world
-	store, restored, err := storage.Open(h.dir, h.identity, storage.Options{
-		SegmentBytes:   w.plan.segmentBytes,
-		InitialMembers: w.members(),
-		Salt:           w.random.next(),
-	})
-	if h.failed("open the store", err) {
-		return
-	}
-	if restored.Torn != "" {
-		w.reach(markTorn)
-		w.trace.line(h, "torn tail", restored.Torn)
-	}
-	w.check.restored(h, &restored.Raft)
-	h.state = rsm.New(newMachine(), rsm.Options{
-		Node: uint64(h.id), Boot: h.identity.Boot,
-		Config: raft.EncodeMembers(nil, restored.Raft.Snapshot.Members),
-	})
-	if restored.Snapshot != nil {
-		content, err := restored.Snapshot()
-		if h.failed("open the snapshot", err) {
-			return
-		}
-		err = h.state.Restore(content)
-		content.Close()
-		if h.failed("restore the snapshot", err) {
-			return
-		}
-		w.reach(markRestored)
-	}
-	c := w.plan.raft
-	c.ID = h.id
-	c.Seed = w.random.next()
-	c.Trace = w.trace.hook(h)
-	h.store = store
-	h.core = raft.New(c, restored.Raft)
-	h.replica = replica.New(replica.Config{
-		ID: h.id, Boot: h.identity.Boot,
-		MaxInflightBytes: w.plan.maxInflight, MaxEntryBytes: w.plan.maxEntry,
-		RetryMs: w.plan.retryMs, TickMs: 10, Settings: w.plan.settings,
-	}, h.core, h.state.Point(), h.clock())
-	w.check.applied(h, h.state)
-	w.check.observe(h)
-	w.after(h.local(w.random.between(1, 10*ms)), evTick, h, 0, 0)
-	h.loop()
-}
+// keepAlive is within how long a connection is found dead whose other end is no more.
+const keepAlive = 10 * second
 
 // ending is how a process ends.
 type ending uint8
@@ -177,6 +157,9 @@ func (h *host) crash(how ending) {
 	w := h.world
 	if h.identity.Cluster == "" {
 		w.reach(markFormation)
+	}
+	if h.core != nil && len(w.check.inForce(&h.record.handed).Next) > 0 {
+		w.reach(markJointCrash)
 	}
 	w.check.crashed(h)
 	h.boot++
@@ -194,6 +177,9 @@ func (h *host) crash(how ending) {
 	}
 	h.missed = nil
 	h.store, h.core, h.replica, h.state, h.bootstrap = nil, nil, nil, nil, nil
+	h.asking, h.contacts, h.targets, h.dialPlanned = nil, nil, nil, 0
+	h.steward, h.admin, h.heard = steward{}, admin{}, heard{}
+	h.restoredAt = 0
 	h.pile, h.loopPlanned = pile{}, false
 	h.writer, h.applier, h.saver, h.shipping = writer{}, applier{}, saver{}, nil
 	switch how {
@@ -203,12 +189,15 @@ func (h *host) crash(how ending) {
 		h.mem.Crash()
 	}
 	w.clients.onCrash(h)
-	if how == lifeKilled {
-		for _, peer := range w.hosts {
-			if peer != h && peer.up && !w.net.cut[h.index][peer.index] {
-				w.after(w.random.between(50, 2*ms), evLost, peer, uint64(h.index), 0)
-			}
+	for _, peer := range w.hosts {
+		if peer == h || !peer.up {
+			continue
 		}
+		if how == lifeKilled && !w.net.cut[h.index][peer.index] {
+			w.after(w.random.between(50, 2*ms), evLost, peer, uint64(h.index), w.links)
+		}
+		// Nothing told them: then it shows when the connection is tried.
+		w.after(w.random.between(keepAlive/2, keepAlive), evLost, peer, uint64(h.index), w.links)
 	}
 	delay := w.random.spread(w.plan.serverMean)
 	if w.healing {
@@ -218,9 +207,10 @@ func (h *host) crash(how ending) {
 }
 
 func (w *world) onRestart(h *host, boot uint32) {
-	if h.up || h.boot != boot || h.ill {
+	if h.up || h.boot != boot || h.ill || h.gone {
 		return
 	}
+	w.beforeStart(h)
 	if h.boot > 0 && !w.healing && w.plan.every[faultDiskOp] > 0 && w.random.below(4) == 0 {
 		h.crashAt = h.changes + 1 + uint64(w.random.below(30)) // recovery is not spared
 	}
@@ -261,6 +251,7 @@ func (h *host) failed(what string, err error) bool {
 // onTick is one tick of the core's clock.
 func (h *host) onTick() {
 	h.world.after(h.local(10*ms), evTick, h, 0, 0)
+	h.ticks++
 	h.pile.ticked = true
 	h.wake()
 }
@@ -275,76 +266,48 @@ func (w *world) onDeliver(h *host, slot uint64) {
 	}
 	p := w.net.take(slot)
 	if !h.up {
+		if p.link != 0 && p.kind != packetReset {
+			w.send(packet{from: h.index, to: p.from, kind: packetReset, link: p.link})
+		}
 		return
 	}
 	switch p.kind {
 	case packetHello:
 		h.onHello(p)
+	case packetHelloReply:
+		h.onHelloReply(p)
+	case packetConfirm:
+		h.onConfirm(p.from, p.link)
+	case packetRefusal:
+		h.onRefusal(p)
+	case packetReset:
+		h.onReset(p.link)
+	case packetJoin:
+		h.onJoin(p)
+	case packetJoinReply:
+		h.onJoinReply(p)
 	case packetSnapshot:
 		h.onShipment(p)
 	case packetMessage:
-		if h.replica == nil {
-			return
-		}
-		m, err := wire.DecodeMessage(p.body)
-		if err != nil {
-			w.fail("Wire", "n%d cannot decode a message of n%d: %v", h.id, p.from+1, err)
-		}
-		w.trace.message(h, p.from, &m)
-		h.pile.received = append(h.pile.received, received{raft.NodeID(p.from + 1), m})
-		h.wake()
+		h.onMessage(p)
 	}
 }
 
-func (h *host) onLost(peer int) {
+func (h *host) onMessage(p packet) {
+	w := h.world
 	if h.replica == nil {
 		return
 	}
-	h.world.trace.line(h, fmt.Sprintf("lost the connection to n%d", peer+1))
-	h.pile.lost = append(h.pile.lost, raft.NodeID(peer+1))
+	from, heard := h.accepts(&p)
+	if !heard {
+		return
+	}
+	m, err := wire.DecodeMessage(p.body)
+	if err != nil {
+		w.fail("Wire", "n%d cannot decode a message of n%d: %v", h.id, from, err)
+	}
+	w.trace.message(h, from, &m)
+	w.check.hears(h, p.directory, &m)
+	h.pile.received = append(h.pile.received, received{from, p.directory.incarnation, m})
 	h.wake()
-}
-
-// helloEvery is how often a node that bootstraps greets the others.
-const helloEvery = 50 * ms
-
-func (h *host) onHelloTimer() {
-	if h.bootstrap == nil {
-		return
-	}
-	for i := range h.world.hosts {
-		if i != h.index {
-			h.greet(i)
-		}
-	}
-	h.world.after(helloEvery, evHello, h, 0, 0)
-}
-
-func (h *host) greet(to int) {
-	h.world.send(packet{from: h.index, to: to, kind: packetHello,
-		body: wire.EncodeHello(nil, wire.Hello{
-			Protocol: wire.Protocol, Cluster: h.identity.Cluster, Node: uint64(h.id),
-			To: uint64(to + 1), Incarnation: h.identity.Incarnation, Boot: h.identity.Boot,
-		})})
-}
-
-func (h *host) onHello(p packet) {
-	w := h.world
-	hello, err := wire.DecodeHello(p.body)
-	if err != nil {
-		w.fail("Wire", "n%d cannot decode a hello: %v", h.id, err)
-	}
-	if h.bootstrap == nil {
-		if hello.Cluster == "" { // it still waits for us
-			h.greet(p.from)
-		}
-		return
-	}
-	_, err = h.bootstrap.Meet(storage.PeerIdentity{
-		Node: hello.Node, Incarnation: hello.Incarnation,
-	})
-	if err != nil {
-		w.fail("Bootstrap", "n%d meets n%d: %v", h.id, hello.Node, err)
-	}
-	h.joinIfComplete()
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 
 	"drystone/raft"
 	"drystone/rsm"
@@ -21,6 +22,9 @@ const (
 	perOperation   = 200 * ms    // of those that are still missing
 )
 
+// trialPatience is how long a cluster may take to be fit for the trials of disks.
+const trialPatience = 3 * second
+
 // electionsHealthy bounds the leaders elected after the last fault.
 const electionsHealthy = 6
 
@@ -30,6 +34,8 @@ type phase uint8
 const (
 	phaseCore   phase = iota // a majority is well and must do its work, whatever the others do
 	phaseWork                // clients go on until enough is acknowledged
+	phaseStuck               // the leader's disk hangs: another must lead
+	phaseSlow                // the leader's disk is slow: it must lead on
 	phaseQuiet               // nothing new begins; what is under way ends
 	phaseProbe               // each node takes a fresh write and serves a fresh read
 	phaseSettle              // all have applied that
@@ -43,6 +49,10 @@ func (w *world) onHeal() {
 	w.trace.line(nil, "no more faults")
 	w.net.mend()
 	w.net.unclog()
+	for _, h := range w.hosts {
+		h.gone = false
+		h.takeFromShelf()
+	}
 	w.chooseCore()
 	for _, h := range w.hosts {
 		if !h.ill {
@@ -67,21 +77,31 @@ func (w *world) stable(h *host) {
 // that hangs, or behind links that carry nothing, one way or both.
 func (w *world) chooseCore() {
 	r := &w.random
-	for _, h := range w.hosts {
-		if h.record.cluster == "" {
-			return // a first start needs everybody
-		}
+	if !w.founded() {
+		return // a first start needs everybody
 	}
-	ill := r.below((len(w.hosts)-1)/2 + 1)
-	for n := 0; n < ill; {
+	inForce := w.inForceAnywhere()
+	enough := func() bool {
+		for _, f := range inForce {
+			if !w.check.agree(f, func(r *record) bool { return w.well(r) }) {
+				return false
+			}
+		}
+		return true
+	}
+	for range r.below(len(w.hosts)) {
 		h := w.hosts[r.below(len(w.hosts))]
-		if l := w.leader(); n == 0 && l != nil && r.below(2) == 0 {
+		if l := w.leader(); l != nil && r.below(4) == 0 {
 			h = l
 		}
 		if h.ill {
 			continue
 		}
-		n++
+		h.ill = true
+		if !enough() {
+			h.ill = false
+			continue
+		}
 		switch r.below(4) {
 		case 0:
 			if h.up {
@@ -100,10 +120,28 @@ func (w *world) chooseCore() {
 				w.net.cut[i][h.index] = r.below(2) == 0
 			}
 		}
-		h.ill = true
 		w.trace.line(h, "stays ill")
 	}
 	w.trace.partition()
+}
+
+// inForceAnywhere are the configurations that some log puts in force, and the newest committed one.
+func (w *world) inForceAnywhere() []*configuration {
+	all := []*configuration{w.check.latest()}
+	for _, h := range w.hosts {
+		for _, m := range []*mirror{&h.record.handed, &h.record.durable} {
+			f := w.check.inForce(m)
+			if !slices.Contains(all, f) {
+				all = append(all, f)
+			}
+		}
+	}
+	return all
+}
+
+// well says whether the machine that has a directory is well.
+func (w *world) well(r *record) bool {
+	return slices.ContainsFunc(w.hosts, func(h *host) bool { return h.record == r && !h.ill })
 }
 
 // cureAll makes all nodes and links well.
@@ -113,11 +151,18 @@ func (w *world) cureAll() {
 	for _, h := range w.hosts {
 		h.ill = false
 		w.cure(h)
+		if h.asking != nil { // those who run it know by now whom to ask
+			h.asking.machines = nil
+			for _, m := range w.machinesOf(w.check.latest()) {
+				h.asking.machines = append(h.asking.machines, m.index)
+			}
+			h.asking.next = 0
+		}
 	}
 }
 
 func (w *world) cure(h *host) {
-	h.syncFails, h.stalled = false, 0
+	h.syncFails, h.stalled, h.slow = false, 0, 0
 	if w.plan.every[faultDiskOp] > 0 {
 		h.crashAt = 0
 	}
@@ -145,7 +190,25 @@ func (w *world) onCheck() {
 	case phaseWork:
 		w.within(convergeWithin+w.missing*perOperation, "%d of %d operations acknowledged",
 			c.acked, w.options.MinOps)
-		if missing == 0 && w.now-w.healed > 500*ms {
+		if l := w.triable(); missing == 0 && w.now-w.phaseSince > 500*ms && l != nil {
+			w.tryStuck(l)
+			w.enter(phaseStuck)
+		} else if missing == 0 && w.now-w.healed > 500*ms &&
+			(!w.plan.trials || w.now-w.phaseSince > trialPatience) {
+			c.quiet = true
+			w.enter(phaseQuiet)
+		}
+	case phaseStuck:
+		if w.stuckOver() {
+			w.enter(phaseSlow)
+		}
+	case phaseSlow:
+		l := w.triable()
+		if w.trial.leader.slow == 0 && w.now-w.phaseSince > second && l != nil {
+			w.trySlow(l)
+		}
+		if w.trial.leader.slow > 0 && w.slowOver() || w.now-w.phaseSince > 60*second {
+			w.trial.leader.slow = 0
 			c.quiet = true
 			w.enter(phaseQuiet)
 		}
@@ -164,7 +227,7 @@ func (w *world) onCheck() {
 	case phaseSettle:
 		w.within(convergeWithin, "the nodes have not caught up")
 		if w.converged() {
-			for _, h := range w.hosts {
+			for _, h := range w.machinesOf(w.check.latest()) {
 				w.truth.compare(h)
 				if !h.replica.Idle() || h.replica.InflightBytes() != 0 {
 					w.fail("Quiescence", "n%d holds %d bytes for callers that are gone", h.id,
@@ -194,15 +257,25 @@ func (w *world) within(bound int64, what string, args ...any) {
 // converged says whether there is one leader, known to all, and every node has applied
 // everything, to the same state.
 func (w *world) converged() bool {
-	first := w.hosts[0]
-	if !first.up || first.state == nil {
+	f := w.check.latest()
+	if f == nil || f.Joint() {
+		return false
+	}
+	all := w.machinesOf(f)
+	for _, h := range all { // a learner without a machine will never be promoted
+		if !f.IsVoter(h.id) {
+			return false
+		}
+	}
+	first := all[0]
+	if len(all) < len(f.Voters) || !first.up || first.state == nil {
 		return false
 	}
 	want := first.core.Status()
 	if want.Leader == 0 {
 		return false
 	}
-	for _, h := range w.hosts {
+	for _, h := range all {
 		if !h.up || h.state == nil {
 			return false
 		}
@@ -212,7 +285,7 @@ func (w *world) converged() bool {
 			return false
 		}
 		if h.state.Point() != first.state.Point() || h.state.Hash() != first.state.Hash() {
-			w.fail(equalState, "n%d and n1 have applied %d and differ", h.id, want.LastIndex)
+			w.fail(equalState, "n%d and n%d have applied %d and differ", h.id, first.id, want.LastIndex)
 		}
 	}
 	return raft.Index(w.truth.index) == want.LastIndex
@@ -222,13 +295,14 @@ func (w *world) converged() bool {
 func (w *world) probe() {
 	c := &w.clients
 	w.probes = len(c.ops)
+	all := w.machinesOf(w.check.latest())
 	for _, h := range w.hosts {
 		h.crashAt = 0
 	}
-	for len(c.all) < 2*len(w.hosts) {
+	for len(c.all) < 2*len(all) {
 		c.all = append(c.all, client{op: -1})
 	}
-	for i, h := range w.hosts {
+	for i, h := range all {
 		c.fresh(2*i, h, true)
 		c.fresh(2*i+1, h, false)
 	}
@@ -247,9 +321,21 @@ func (c *clients) checkProbes() {
 // diagnosis is each node in a few words, for a failure of liveness.
 func (w *world) diagnosis() string {
 	var b []byte
+	if f := w.check.latest(); f != nil {
+		b = fmt.Appendf(b, "members %v;", f.Members)
+	}
 	for _, h := range w.hosts {
 		if h.core == nil {
-			b = fmt.Appendf(b, " n%d up=%v forming;", h.id, h.up)
+			switch {
+			case !h.up:
+				b = fmt.Appendf(b, " n%d down;", h.id)
+			case h.identity.Removed != "":
+				b = fmt.Appendf(b, " n%d removed;", h.id)
+			case h.asking != nil:
+				b = fmt.Appendf(b, " n%d asking (%s);", h.id, h.asking.refusal)
+			default:
+				b = fmt.Appendf(b, " n%d forming;", h.id)
+			}
 			continue
 		}
 		s := h.core.Status()

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"drystone/members"
 	"drystone/raft"
 	"drystone/replica"
 	"drystone/rsm"
@@ -17,6 +18,8 @@ type pile struct {
 	saved     []raft.SnapshotMeta
 	shipped   []shipped
 	transfers []raft.NodeID
+	hasty     []rsm.AdminRequest // straight to the core, whether it is their turn or not
+	drain     bool
 	submits   []submit
 	reads     []read
 	cancels   []replica.Ticket
@@ -24,8 +27,9 @@ type pile struct {
 }
 
 type received struct {
-	from    raft.NodeID
-	message wire.Message
+	from        raft.NodeID
+	incarnation string
+	message     wire.Message
 }
 
 // applied is what the applier reports: an entry, or the restore of a received snapshot.
@@ -61,8 +65,8 @@ func (p *pile) empty() {
 	clear(p.reads)
 	*p = pile{
 		received: p.received[:0], lost: p.lost[:0], applied: p.applied[:0], saved: p.saved[:0],
-		shipped: p.shipped[:0], transfers: p.transfers[:0], submits: p.submits[:0], reads: p.reads[:0],
-		cancels: p.cancels[:0],
+		shipped: p.shipped[:0], transfers: p.transfers[:0], hasty: p.hasty[:0],
+		submits: p.submits[:0], reads: p.reads[:0], cancels: p.cancels[:0],
 	}
 }
 
@@ -72,7 +76,7 @@ func (h *host) wake() {
 	if h.paused {
 		return // the tick that it misses wakes it when it goes on
 	}
-	if w.plan.loopDelay == 0 {
+	if w.plan.loopDelay == 0 && !h.looping {
 		h.loop()
 		return
 	}
@@ -87,7 +91,9 @@ func (h *host) loop() {
 	if h.replica == nil {
 		return
 	}
-	now := h.clock()
+	h.looping = true
+	defer func() { h.looping = false }()
+	now, ticked := h.clock(), h.pile.ticked
 	h.feed(now)
 	for {
 		fx, more := h.replica.Ready(now)
@@ -98,6 +104,9 @@ func (h *host) loop() {
 		h.carryOut(&fx)
 	}
 	h.world.check.observe(h)
+	if ticked && h.ticks%stewardEvery == 0 {
+		h.onSteward(now)
+	}
 }
 
 func (h *host) feed(now uint64) {
@@ -107,13 +116,19 @@ func (h *host) feed(now uint64) {
 	}
 	for i := range p.received {
 		m := &p.received[i].message
+		if !h.speaks(&p.received[i]) {
+			continue
+		}
 		if m.Raft != nil {
-			r.Step(now, *m.Raft)
-		} else {
+			h.step(now, m.Raft)
+		} else if !h.onAdmin(p.received[i].from, m.Peer, now) {
 			r.Receive(now, p.received[i].from, m.Peer)
 		}
 	}
 	for _, id := range p.lost {
+		if id == h.heard.leader {
+			h.heard = heard{}
+		}
 		r.Lost(now, id)
 	}
 	h.feedApplied(now)
@@ -127,6 +142,15 @@ func (h *host) feed(now uint64) {
 	for _, to := range p.transfers {
 		// It may lead no more, or hand over already: then this one is void.
 		_ = r.Transfer(to)
+	}
+	for _, q := range p.hasty {
+		h.hurry(q)
+	}
+	if p.ticked {
+		h.administerDue(now)
+	}
+	if p.drain {
+		r.Drain()
 	}
 	for i := range p.submits {
 		s := &p.submits[i]
@@ -198,13 +222,60 @@ func (h *host) sendRaft(m *raft.Message) {
 	h.send(m.To, wire.Message{Raft: m})
 }
 
+// send puts a message on the connection to a peer; without one it is lost.
 func (h *host) send(to raft.NodeID, m wire.Message) {
 	w := h.world
-	if to == h.id || to == 0 || int(to) > len(w.hosts) {
+	if to == h.id || to == 0 {
 		w.fail("Addressing", "n%d sends to n%d", h.id, to)
 	}
-	w.send(packet{from: h.index, to: int(to) - 1, kind: packetMessage,
-		body: w.encode(m)})
+	machine := h.machineOf(to)
+	if machine < 0 {
+		return
+	}
+	c := h.contact(to)
+	if c.out == 0 {
+		return
+	}
+	w.send(packet{from: h.index, to: c.outTo, kind: packetMessage, link: c.out,
+		directory: h.record, addressee: c.outIs, body: w.encode(m)})
+}
+
+// step takes a message of consensus, but for one that asks for a snapshot which this disk does not
+// hold.
+func (h *host) step(now uint64, m *raft.Message) {
+	if s, asks := m.Body.(raft.InstallSnapshot); asks &&
+		s.Meta.LastIncludedIndex > h.core.Status().Commit && !h.store.Holds(s.Meta) {
+		return
+	}
+	before := h.world.check.beforeStep(h, m)
+	h.replica.Step(now, *m)
+	h.world.check.stepped(h, m, before)
+}
+
+// speaks says whether a peer's number is that of the directory it speaks with.
+func (h *host) speaks(r *received) bool {
+	f := h.seen.inForce
+	return f == nil || members.Speaks(f.Members, f.roster, uint64(r.from), r.incarnation)
+}
+
+// hurry asks the core for a change at once, as no node does: whether it is its turn, whether this
+// leader has committed anything. The core refuses, or nothing goes wrong.
+func (h *host) hurry(q rsm.AdminRequest) {
+	w, s := h.world, h.core.Status()
+	plan, verdict := members.PlanFor(q, w.plan.raft.ElectionTicks)
+	if verdict != nil {
+		return
+	}
+	to, verdict := members.Target(s, plan, h.addressBook())
+	if verdict != nil || len(to.Voters) == 0 {
+		return
+	}
+	switch h.replica.Reconfigure(to) {
+	case raft.ErrTermNotCommitted:
+		w.reach(markTooEarly)
+	case raft.ErrChangePending:
+		w.reach(markPending)
+	}
 }
 
 // encode uses room of a larger piece: most messages are short.

@@ -9,21 +9,49 @@ const (
 	markSnapshot           // a snapshot was saved
 	markRestored           // a node started from a snapshot
 	markShipped            // a snapshot was installed from a leader
+	markDivergent          // and replaced entries that were never committed
 	markTorn               // recovery cut a torn tail
 	markDiskOp             // power was lost in the midst of a disk operation
 	markReplay             // an old message arrived again
 	markRepeatedBatch      // the log holds a batch twice, or one out of order
 	markReplayed           // the log holds a key twice
+	markRestoredReply      // a repeat was answered from a state that came from a snapshot
 	markExpired            // a request was too late
 	markTableFull          // the table of stored replies had no room
 	markUnknown            // a client was told that the outcome is unknown
 	markStale              // a stale read was served
 	markFormation          // a node lost power before its cluster had formed
+
+	markAdmitted      // a directory was let in
+	markPromoted      // a learner became a voter by itself
+	markRemoved       // a node learnt that it was removed
+	markLeaderRemoved // the leader of the change was not in it
+	markReplacedDead  // a machine that is gone was replaced by another one
+	markReplacedWiped // a wiped machine came back under its number
+	markRemovedTold   // a client was told so by a removed node
+	markJointCrash    // a node crashed in a joint configuration
+	markJointRestart  // and started in one
+	markJointSnapshot // a snapshot was taken in one
+	markConfigLost    // a configuration was overwritten before it was committed
+	markTooEarly      // a change was refused before the leader's first commit
+	markPending       // and while another one was under way
+	markUnreachable   // a joiner whose address nobody reaches was refused
+	markUnsafe        // a change was refused that would have left too few
+	markWipedRefused  // a wiped directory was refused
+	markOldRefused    // and one that was set back
+	markGoneRefused   // and a removed one
+	markStuckLeader   // another leader was elected while a leader's disk hung
+	markSlowLeader    // none was elected while a leader's disk was slow
+	markStuckVote     // a vote waited for a disk that hung
 	markCount
 )
 
-var markNames = [markCount]string{"elected", "snapshot", "restored", "shipped", "torn", "disk op",
-	"old message", "repeated batch", "replayed key", "expired", "table full", "unknown", "stale read",
-	"crash in formation"}
+var markNames = [markCount]string{"elected", "snapshot", "restored", "shipped", "divergent tail",
+	"torn", "disk op", "old message", "repeated batch", "replayed key", "restored reply", "expired",
+	"table full", "unknown", "stale read", "crash in formation",
+	"admitted", "promoted", "removed", "leader removed", "dead replaced", "wiped replaced",
+	"removed told", "joint crash", "joint restart", "joint snapshot", "config lost", "too early",
+	"change pending", "unreachable joiner", "unsafe change", "wiped refused", "set-back refused",
+	"removed refused", "stuck leader", "slow leader", "vote in stuck disk"}
 
 func (w *world) reach(m mark) { w.reached[m]++ }

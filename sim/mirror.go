@@ -8,7 +8,8 @@ type mirror struct {
 	hard     raft.HardState
 	base     raft.Index // a snapshot stands for everything up to here
 	baseTerm raft.Term
-	terms    []raft.Term // of base+1 and on
+	terms    []raft.Term     // of base+1 and on
+	configs  []raft.Position // the configurations among them
 }
 
 func (m *mirror) last() raft.Index { return m.base + raft.Index(len(m.terms)) }
@@ -49,9 +50,24 @@ func (m *mirror) apply(a *raft.Append) {
 	if len(a.Entries) == 0 {
 		return
 	}
-	m.terms = m.terms[:a.Entries[0].Index-m.base-1]
+	m.cut(a.Entries[0].Index)
 	for i := range a.Entries {
-		m.terms = append(m.terms, a.Entries[i].Term)
+		m.append(&a.Entries[i])
+	}
+}
+
+func (m *mirror) append(e *raft.Entry) {
+	m.terms = append(m.terms, e.Term)
+	if e.Kind == raft.EntryConfig {
+		m.configs = append(m.configs, raft.Position{Index: e.Index, Term: e.Term})
+	}
+}
+
+// cut drops the log from first on.
+func (m *mirror) cut(first raft.Index) {
+	m.terms = m.terms[:first-m.base-1]
+	for n := len(m.configs); n > 0 && m.configs[n-1].Index >= first; n-- {
+		m.configs = m.configs[:n-1]
 	}
 }
 
@@ -62,8 +78,11 @@ func (m *mirror) install(index raft.Index, term raft.Term, keep bool) {
 		return
 	case keep && index <= m.last():
 		m.terms = m.terms[index-m.base:]
+		for len(m.configs) > 0 && m.configs[0].Index <= index {
+			m.configs = m.configs[1:]
+		}
 	default:
-		m.terms = m.terms[:0]
+		m.terms, m.configs = m.terms[:0], nil
 	}
 	m.base, m.baseTerm = index, term
 }
@@ -72,13 +91,14 @@ func (m *mirror) install(index raft.Index, term raft.Term, keep bool) {
 func (m *mirror) truncate(found *raft.Restored) {
 	m.hard = found.Hard
 	if last := max(lastOf(found), m.base); last < m.last() {
-		m.terms = m.terms[:last-m.base]
+		m.cut(last + 1)
 	}
 }
 
 func (m *mirror) copy() mirror {
 	c := *m
 	c.terms = append([]raft.Term(nil), m.terms...)
+	c.configs = append([]raft.Position(nil), m.configs...)
 	return c
 }
 
@@ -91,7 +111,10 @@ type link struct {
 }
 
 // chain holds the links of each index, of which there are few.
-type chain struct{ links [][]link }
+type chain struct {
+	links   [][]link
+	configs map[raft.Position]*configuration
+}
 
 // match finds or makes the link of an entry, and says whether entry and link agree.
 func (c *chain) match(e *raft.Entry, prevTerm raft.Term) bool {

@@ -1,19 +1,29 @@
 package sim
 
-// packet is what travels: an encoded message, a greeting, or a snapshot.
+// packet is what travels between machines: an encoded message, a snapshot, or a part of a
+// handshake.
 type packet struct {
-	from, to int
-	kind     packetKind
-	body     []byte
-	snapshot *shipment
+	from, to  int // machines
+	kind      packetKind
+	link      uint64  // the connection's serial
+	directory *record // of a message's sender
+	addressee *record // and of the one it was meant for
+	body      []byte
+	snapshot  *shipment
 }
 
 type packetKind uint8
 
 const (
-	packetMessage  packetKind = iota // a wire.Message
-	packetHello                      // a wire.Hello
-	packetSnapshot                   // a snapshot's bytes
+	packetMessage    packetKind = iota // a wire.Message
+	packetSnapshot                     // a snapshot's bytes
+	packetHello                        // a wire.Hello: opens a connection
+	packetHelloReply                   // a wire.HelloReply: the acceptor's verdict
+	packetConfirm                      // the dialer agrees
+	packetRefusal                      // a wire.HelloReply: the dialer does not
+	packetReset                        // there is no such connection
+	packetJoin                         // a wire.Hello: a directory asks to be let in
+	packetJoinReply                    // a wire.HelloReply, with a grant if it is
 )
 
 // network carries packets between nodes. It loses, repeats, reorders and holds back as the plan
@@ -22,9 +32,9 @@ type network struct {
 	random  random
 	packets []packet
 	free    []uint32
-	cut     [nodesMax][nodesMax]bool
-	clogged [nodesMax][nodesMax]int64 // nothing arrives before
-	last    [nodesMax][nodesMax]int64 // when the newest packet of a link arrives
+	cut     [hostsMax][hostsMax]bool
+	clogged [hostsMax][hostsMax]int64 // nothing arrives before
+	last    [hostsMax][hostsMax]int64 // when the newest packet of a link arrives
 	old     [32]packet                // of long ago, to be delivered again
 	sent    uint64
 	lost    uint64
@@ -103,7 +113,7 @@ func (w *world) carry(p packet, delay int64) {
 func (w *world) partition() {
 	n := &w.net
 	size := len(w.hosts)
-	var side [nodesMax]int
+	var side [hostsMax]int
 	bridge := -1
 	switch n.random.below(3) {
 	case 0:
@@ -141,6 +151,6 @@ func (w *world) isolate(h *host) {
 	}
 }
 
-func (n *network) mend() { n.cut = [nodesMax][nodesMax]bool{} }
+func (n *network) mend() { n.cut = [hostsMax][hostsMax]bool{} }
 
-func (n *network) unclog() { n.clogged = [nodesMax][nodesMax]int64{} }
+func (n *network) unclog() { n.clogged = [hostsMax][hostsMax]int64{} }

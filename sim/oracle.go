@@ -143,6 +143,8 @@ func (c *clients) checkApplied(h *host, op *operation, result *rsm.Result) {
 		got, _ := store.DecodeReply(result.Reply)
 		want, _ := store.DecodeReply(x.reply)
 		w.fail(rightAnswer, "n%d answers the %v with %+v; the log says %+v", h.id, op, got, want)
+	case result.Replayed && op.key != "" && x.index <= h.restoredAt:
+		w.reach(markRestoredReply)
 	case result.Replayed && op.key == "":
 		w.fail(rightAnswer, "n%d replays the %v", h.id, op)
 	}

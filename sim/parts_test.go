@@ -111,7 +111,7 @@ func TestPartitions(t *testing.T) {
 		}
 	}
 	w.net.mend()
-	if w.net.cut != [nodesMax][nodesMax]bool{} {
+	if w.net.cut != [hostsMax][hostsMax]bool{} {
 		t.Error("a mended network is cut")
 	}
 }

@@ -11,8 +11,11 @@ const (
 	second       = 1000 * ms
 )
 
-// nodesMax is the largest cluster a seed may draw.
-const nodesMax = 7
+// nodesMax is the largest cluster that a seed begins with, hostsMax the most machines it ever has.
+const (
+	nodesMax = 7
+	hostsMax = 20
+)
 
 // fault is a class of things that go wrong.
 type fault uint8
@@ -30,11 +33,15 @@ const (
 	faultReset                  // a connection breaks
 	faultStall                  // a disk takes seconds
 	faultTransfer               // no fault: leadership is handed over, perhaps to the wrong one
+	faultStick                  // a disk hangs for up to a minute, with preference a leader's
+	faultWipe                   // a directory is emptied
+	faultSetBack                // a directory is replaced by an older copy of itself
 	faultCount
 )
 
 var faultNames = [faultCount]string{"kill", "power", "blackout", "diskop", "syncerror", "pause",
-	"partition", "isolate", "clog", "reset", "stall", "transfer"}
+	"partition", "isolate", "clog", "reset", "stall", "transfer",
+	"stick", "wipe", "set-back"}
 
 // plan is what a seed draws before its world begins: how large the cluster is, what goes wrong
 // in it and how often, and how tiny the limits are that code meets rarely in production. A
@@ -55,8 +62,9 @@ type plan struct {
 	serverMean int64 // between crash and restart
 
 	every  [faultCount]int64 // mean time between two faults of a class; 0: never
+	churn  int64             // mean time between two wishes of operators; 0: never
 	moment int               // chance that a fault hits a node at a moment that matters to it
-	skew   [nodesMax]int64   // a node's clock runs at so many thousandths of the true rate
+	skew   [hostsMax]int64   // a node's clock runs at so many thousandths of the true rate
 
 	raft         raft.Config // but ID, Seed and Trace
 	settings     rsm.Settings
@@ -66,6 +74,8 @@ type plan struct {
 	retryMs      uint64
 	snapEntries  uint64
 	snapBytes    int64
+
+	trials bool // of the leader's disk, at the end
 
 	clients   int
 	thinkMean int64
@@ -110,6 +120,14 @@ func draw(r *random, nodes int) plan {
 	if !calm {
 		p.moment = pick(r, 0, 0, 3_000, 30_000)
 	}
+	p.every[faultStick] *= 4
+	p.every[faultWipe] *= 2
+	if r.below(3) > 0 && !calm {
+		p.churn = pick(r, 700*ms, 2*second, 6*second)
+	}
+	if p.churn == 0 {
+		p.every[faultWipe] = 0 // nobody would replace it
+	}
 	for i := range p.skew {
 		p.skew[i] = 1000
 	}
@@ -138,6 +156,7 @@ func draw(r *random, nodes int) plan {
 	p.snapEntries = pick(r, uint64(3), 20, 200, 100_000)
 	p.snapBytes = pick(r, int64(1<<10), 64<<10, 1<<30)
 
+	p.trials = true
 	p.clients = pick(r, 1, 3, 8, 16, 24)
 	p.thinkMean = int64(p.clients) * second / int64(pick(r, 25, 40, 60))
 	p.stacks = pick(r, 1, 2, 5)

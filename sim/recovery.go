@@ -1,10 +1,13 @@
 package sim
 
-import "drystone/raft"
+import (
+	"drystone/members"
+	"drystone/raft"
+)
 
 // identity checks what a node found in its directory, or has just saved there.
 func (c *checker) identity(h *host) {
-	r, id := &h.record, &h.identity
+	r, id := h.record, &h.identity
 	fail := func(what string) { c.world.fail("Identity", "n%d: %s", h.id, what) }
 	if r.incarnation != "" && r.incarnation != id.Incarnation {
 		fail("the directory's incarnation changed")
@@ -15,7 +18,23 @@ func (c *checker) identity(h *host) {
 	if id.Boot < r.boot {
 		fail("the boot number went back")
 	}
+	if held := c.directories[id.Incarnation]; held != nil && held != r && !r.rolledBack {
+		fail("its new directory has the incarnation of another")
+	}
+	if !r.rolledBack {
+		c.directories[id.Incarnation] = r
+	}
 	if id.Cluster != "" {
+		first := configurationOf(members.First(*id))
+		if c.first == nil {
+			c.first = first
+			for _, p := range id.Peers {
+				c.known[p.Incarnation] = true
+			}
+		}
+		if !first.Equal(c.first.Members) {
+			fail("it begins its log with other members")
+		}
 		if c.cluster != "" && c.cluster != id.Cluster {
 			fail("two clusters formed from one set of nodes")
 		}
@@ -27,7 +46,11 @@ func (c *checker) identity(h *host) {
 // restored compares what a node recovered with what its disk had acknowledged. Beyond that, only
 // a beginning of the write that was under way may have survived.
 func (c *checker) restored(h *host, found *raft.Restored) {
-	r := &h.record
+	r := h.record
+	if r.rolledBack { // nobody remembers what it was
+		c.rebuild(h, found)
+		return
+	}
 	expected := r.durable.copy()
 	if r.damaged {
 		r.damaged = false
@@ -49,9 +72,32 @@ func (c *checker) restored(h *host, found *raft.Restored) {
 			r.durable.hard.VotedFor, max(r.saved, r.durable.base), r.durable.last(),
 			r.durable.lastTerm(), len(r.pending))
 	}
+	if at := found.Snapshot.LastIncludedIndex; at <= raft.Index(len(c.committed)) &&
+		!found.Snapshot.Members.Equal(c.configAt(at).Members) {
+		c.world.fail(logDecides, "n%d starts from a snapshot of entry %d with %v; the log says %v", h.id,
+			at, found.Snapshot.Members, c.configAt(at).Members)
+	}
+	if len(c.inForce(&expected).Next) > 0 {
+		c.world.reach(markJointRestart)
+	}
 	r.durable, r.pending = expected, nil
 	r.handed = expected.copy()
 	h.seen.applied = found.Snapshot.LastIncludedIndex
+}
+
+// rebuild takes the log that was found for what it is.
+func (c *checker) rebuild(h *host, found *raft.Restored) {
+	m := mirror{
+		hard: found.Hard, base: found.Snapshot.LastIncludedIndex,
+		baseTerm: found.Snapshot.LastIncludedTerm,
+	}
+	for i := range found.Entries {
+		if found.Entries[i].Index > m.base {
+			m.append(&found.Entries[i])
+		}
+	}
+	h.record.durable, h.record.handed = m, m.copy()
+	h.seen.applied = m.base
 }
 
 func lastOf(d *raft.Restored) raft.Index {

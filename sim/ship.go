@@ -25,6 +25,9 @@ func (s *shipment) WriteTo(dst io.Writer) (int64, error) {
 // shipWithin is when a sender takes a shipment for lost.
 const shipWithin = 2 * second
 
+// shipPause is how long one that found no connection is not tried again.
+const shipPause = 100 * ms
+
 // ship sends the newest snapshot to a peer that is too far behind for AppendEntries.
 func (h *host) ship(s raft.SnapshotSend) {
 	w := h.world
@@ -48,7 +51,13 @@ func (h *host) ship(s raft.SnapshotSend) {
 	}
 	x := &shipment{meta: decoded, content: b, from: h, boot: h.boot}
 	h.shipping = append(h.shipping, shipping{s.To, meta})
-	w.send(packet{from: h.index, to: int(s.To) - 1, kind: packetSnapshot, snapshot: x})
+	c := h.contact(s.To)
+	if h.machineOf(s.To) < 0 || c.out == 0 {
+		w.after(shipPause, evShipped, h, uint64(s.To), uint64(meta.LastIncludedIndex))
+		return
+	}
+	w.send(packet{from: h.index, to: c.outTo, kind: packetSnapshot, link: c.out,
+		directory: h.record, addressee: c.outIs, snapshot: x})
 	w.after(shipWithin, evShipped, h, uint64(s.To), uint64(meta.LastIncludedIndex))
 }
 
@@ -77,6 +86,9 @@ func (h *host) onShipped(to raft.NodeID, index raft.Index, ok bool) {
 func (h *host) onShipment(p packet) {
 	w, x := h.world, p.snapshot
 	if h.replica == nil {
+		return
+	}
+	if _, heard := h.accepts(&p); !heard {
 		return
 	}
 	w.trace.snapshot(h, "received snapshot", &x.meta, int64(len(x.content)))
@@ -116,8 +128,10 @@ func (h *host) restore(meta *raft.SnapshotMeta) bool {
 	if h.failed("restore a received snapshot", err) {
 		return false
 	}
+	h.publishStanding()
 	w.check.applied(h, h.state)
 	w.reach(markShipped)
+	h.restoredAt = h.state.Point().Index
 	h.applier.done = append(h.applier.done, applied{restored: h.state, at: h.state.Point()})
 	return true
 }

@@ -149,6 +149,7 @@ type Summary struct {
 	Acked     uint64
 	Faults    map[string]uint64 // by class
 	Reached   map[string]uint64 // interesting states
+	Met       map[string]int    // runs that met a fault or state of that name
 }
 
 // RunMany runs the seeds from first on, count of them, each in a world of its own, on so many
@@ -161,7 +162,8 @@ func RunMany(o Options, first uint64, count, workers int, progress func(*Report)
 	}
 	o.Trace = nil
 	began := time.Now()
-	s := Summary{Faults: map[string]uint64{}, Reached: map[string]uint64{}}
+	s := Summary{Faults: map[string]uint64{}, Reached: map[string]uint64{},
+		Met: map[string]int{}}
 	var next atomic.Int64
 	var stop atomic.Bool
 	var mu sync.Mutex
@@ -201,8 +203,10 @@ func (s *Summary) add(r *Report) {
 	}
 	for f, n := range r.faults {
 		s.Faults[faultNames[f]] += n
+		s.Met[faultNames[f]] += int(min(n, 1))
 	}
 	for m, n := range r.reached {
 		s.Reached[markNames[m]] += n
+		s.Met[markNames[m]] += int(min(n, 1))
 	}
 }

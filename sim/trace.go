@@ -19,7 +19,6 @@ import (
 type tracer struct {
 	out   io.Writer // nil: nothing is written, nor formatted
 	world *world
-	nodes int
 	buf   []byte
 }
 
@@ -59,7 +58,7 @@ func (t *tracer) head(h *host, named bool) {
 		copy(b, "            "[:pad])
 	}
 	b = append(b, ' ', ' ')
-	for i := range t.nodes {
+	for i := range t.world.hosts {
 		letter := byte('.')
 		if h != nil && h.index == i {
 			letter = h.letter()
@@ -114,7 +113,7 @@ func (t *tracer) plan(p *plan) {
 		"timeouts %v ms\n", p.clients, p.thinkMean, p.stacks, p.keyed, p.reads, p.stale, p.timeoutMs)
 }
 
-func (t *tracer) message(h *host, from int, m *wire.Message) {
+func (t *tracer) message(h *host, from raft.NodeID, m *wire.Message) {
 	if t.out == nil {
 		return
 	}
@@ -128,9 +127,9 @@ func (t *tracer) message(h *host, from int, m *wire.Message) {
 	switch p := m.Peer.(type) {
 	case rsm.Forward:
 		node, boot, number, _ := rsm.BatchHead(p.Batch)
-		t.printf(h, "← n%d Forward batch=%d/%d/%d waited=%d", from+1, node, boot, number, p.ElapsedMs)
+		t.printf(h, "← n%d Forward batch=%d/%d/%d waited=%d", from, node, boot, number, p.ElapsedMs)
 	default:
-		t.printf(h, "← n%d %T%+v", from+1, p, p)
+		t.printf(h, "← n%d %T%+v", from, p, p)
 	}
 }
 
@@ -189,6 +188,30 @@ func (t *tracer) role(h *host, s *raft.Status) {
 	}
 }
 
+func (t *tracer) lost(h *host, id raft.NodeID) {
+	if t.out != nil {
+		t.printf(h, "lost the connection to n%d", id)
+	}
+}
+
+func (t *tracer) refused(h *host, by raft.NodeID, code wire.HelloCode) {
+	if t.out != nil {
+		t.printf(h, "is refused by n%d: %s", by, code)
+	}
+}
+
+func (t *tracer) asked(h *host, q *rsm.AdminRequest) {
+	if t.out != nil {
+		t.printf(h, "is asked by an operator to %s n%d", q.Op, q.Node)
+	}
+}
+
+func (t *tracer) told(h *host, q *rsm.AdminRequest, r *rsm.AdminReply) {
+	if t.out != nil {
+		t.printf(h, "answers to %s n%d: %s %s %s", q.Op, q.Node, outcomes[r.Outcome], r.Code, r.Detail)
+	}
+}
+
 func (t *tracer) status(h *host) {
 	if t.out == nil {
 		return
@@ -228,8 +251,8 @@ func (t *tracer) partition() {
 	}
 	t.head(nil, false)
 	t.buf = append(t.buf, "network cut:"...)
-	for from := range t.nodes {
-		for to := range t.nodes {
+	for from := range t.world.hosts {
+		for to := range t.world.hosts {
 			if t.world.net.cut[from][to] {
 				t.buf = fmt.Appendf(t.buf, " %d↛%d", from+1, to+1)
 			}

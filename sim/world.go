@@ -17,6 +17,10 @@ type world struct {
 	agenda     agenda
 	random     random
 	hosts      []*host
+	addresses  map[string]int // machines, by address
+	links      uint64         // connections so far
+	churned    uint64         // what operators asked
+	operators  operators
 	net        network
 	clients    clients
 	truth      truth
@@ -31,7 +35,8 @@ type world struct {
 	coreGoal   int   // acknowledged operations that a core of a majority must get to
 	missing    int64 // acknowledged operations, when the last fault was over
 	elections  int   // since the last fault
-	probes     int   // the first probe among the operations
+	trial      trial
+	probes     int // the first probe among the operations
 	steps      uint64
 	digest     uint64
 	faults     [faultCount]uint64
@@ -55,14 +60,20 @@ func newWorld(o Options) *world {
 }
 
 func newPlannedWorld(o Options, p plan, chance random) *world {
-	w := &world{options: o, plan: p, random: chance}
-	w.trace = tracer{out: o.Trace, nodes: w.plan.nodes, world: w}
+	w := &world{options: o, plan: p, random: chance, addresses: map[string]int{}}
+	w.trace = tracer{out: o.Trace, world: w}
 	w.net = network{random: w.random.fork()}
 	w.truth = newTruth(w)
 	w.check = newChecker(w)
 	for i := range w.plan.nodes {
-		w.hosts = append(w.hosts, newHost(w, i))
+		w.newHost(raft.NodeID(i + 1))
 	}
+	for _, h := range w.hosts {
+		for i := range w.plan.nodes {
+			h.listed = append(h.listed, uint64(i+1))
+		}
+	}
+	w.operators = newOperators(w)
 	w.clients = newClients(w)
 	if o.Trace != nil {
 		w.trace.plan(&w.plan)
@@ -90,6 +101,7 @@ func (w *world) run() {
 	for f := range faultCount {
 		w.planFault(f)
 	}
+	w.operators.start()
 	w.clients.start()
 	w.always(w.options.Duration.Microseconds(), evHeal, 0, 0, 0)
 	for !w.done {
@@ -134,10 +146,15 @@ func (w *world) handle(e *event) {
 		h.onPrepare()
 	case evShipped:
 		h.onShipped(raft.NodeID(e.a), raft.Index(e.b&^arrived), e.b&arrived != 0)
-	case evHello:
-		h.onHelloTimer()
+	case evDial:
+		h.dialPlanned = 0
+		h.connect()
+	case evAsk:
+		h.onAskTimer(e.a)
+	case evQuit:
+		h.dial()
 	case evLost:
-		h.onLost(int(e.a))
+		h.breaks(int(e.a), e.b)
 	case evRestart:
 		w.onRestart(h, uint32(e.a))
 	case evResume:
@@ -157,6 +174,10 @@ func (w *world) handle(e *event) {
 		w.clients.onTimeout(int(e.a), e.b)
 	case evScript:
 		w.script()
+	case evChurn:
+		w.onChurn()
+	case evDisks:
+		w.onDisks(h, e.a)
 	case evHeal:
 		w.onHeal()
 	case evCheck:
@@ -169,20 +190,4 @@ func (w *world) handle(e *event) {
 // incarnation is a fresh name for a directory.
 func (w *world) incarnation() string {
 	return fmt.Sprintf("%016x%016x", w.random.next(), w.random.next())
-}
-
-// numbers are the nodes' numbers, ascending.
-func (w *world) numbers() (ids []uint64) {
-	for _, h := range w.hosts {
-		ids = append(ids, uint64(h.id))
-	}
-	return ids
-}
-
-// members is the configuration the cluster begins with.
-func (w *world) members() (m raft.Members) {
-	for _, h := range w.hosts {
-		m.Voters = append(m.Voters, h.id)
-	}
-	return m
 }

@@ -31,6 +31,10 @@ func (h *host) startWrite() {
 		return
 	}
 	h.writer.busy = true
+	if h.slow > 0 {
+		w.after(h.slow, evWrite, h, 0, 0)
+		return
+	}
 	w.after(w.random.spread(w.writeMean()), evWrite, h, 0, 0)
 }
 
@@ -68,7 +72,7 @@ func (h *host) onWrite() {
 			return
 		}
 	}
-	if w.random.below(2) == 0 {
+	if h.slow > 0 || w.random.below(2) == 0 {
 		h.onWrote()
 		return
 	}

@@ -18,21 +18,24 @@ const root = "../.."
 
 // layers says which rooms of the house each room may import. Nothing points up.
 var layers = map[string][]string{
-	"raft":          {},
-	"cow":           {},
-	"disk":          {},
-	"roster":        {},
-	"rsm":           {"cow"},
-	"store":         {"rsm", "cow"},
-	"wire":          {"raft", "rsm"},
-	"wal":           {"raft", "disk"},
-	"snap":          {"raft", "disk"},
-	"storage":       {"raft", "disk", "wal", "snap"},
-	"replica":       {"raft", "rsm"},
-	"transport":     {"raft", "rsm", "wire"},
-	"node":          {"raft", "roster", "rsm", "disk", "wire", "storage", "replica", "transport"},
-	"explore":       {"raft"},
-	"sim":           {"raft", "rsm", "store", "disk", "wal", "wire", "storage", "replica"},
+	"raft":      {},
+	"cow":       {},
+	"disk":      {},
+	"roster":    {},
+	"rsm":       {"cow"},
+	"store":     {"rsm", "cow"},
+	"wire":      {"raft", "rsm"},
+	"wal":       {"raft", "disk"},
+	"snap":      {"raft", "disk"},
+	"storage":   {"raft", "disk", "wal", "snap"},
+	"replica":   {"raft", "rsm"},
+	"transport": {"raft", "rsm", "wire"},
+	"members":   {"raft", "roster", "rsm", "wire", "storage"},
+	"node": {"raft", "roster", "rsm", "disk", "wire", "storage", "replica", "transport",
+		"members"},
+	"explore": {"raft"},
+	"sim": {"raft", "roster", "rsm", "store", "disk", "wal", "wire", "storage", "replica",
+		"members"},
 	"httpapi":       {"rsm", "store"},
 	"client":        {},
 	"internal/tidy": {},
@@ -50,14 +53,14 @@ var layers = map[string][]string{
 }
 
 // pure rooms are deterministic: equal inputs give equal outputs.
-var pure = []string{"raft", "explore", "roster", "cow", "rsm", "store", "replica"}
+var pure = []string{"raft", "explore", "roster", "cow", "rsm", "store", "replica", "members"}
 
 var impureImports = []string{"time", "os", "net", "sync", "sync/atomic", "context", "log",
 	"log/slog", "math/rand", "crypto/rand", "runtime", "unsafe"}
 
 // stdlibOnly rooms import nothing from outside but golang.org/x/sys.
 var stdlibOnly = []string{"raft", "explore", "roster", "cow", "rsm", "store", "disk", "wire", "wal",
-	"snap", "storage", "replica", "transport", "node", "client", "httpapi"}
+	"snap", "storage", "replica", "members", "transport", "node", "client", "httpapi"}
 
 // allowedModules is the list of the design and its decisions; a new one needs a decision record.
 var allowedModules = []string{

@@ -1,4 +1,4 @@
-package node
+package members
 
 import (
 	"testing"
@@ -22,7 +22,7 @@ func TestHeir(t *testing.T) {
 	}{
 		{nil, 3}, {[]raft.NodeID{3}, 2}, {[]raft.NodeID{3, 2}, 0},
 	} {
-		if got := heir(s, 30, c.passed); got != c.want {
+		if got := Heir(s, 30, c.passed); got != c.want {
 			t.Errorf("passed over %v: %d, want %d", c.passed, got, c.want)
 		}
 	}
