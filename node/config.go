@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"drystone/raft"
+	"drystone/replica"
 	"drystone/rsm"
 	"drystone/storage"
 )
@@ -52,6 +53,7 @@ type Config struct {
 	SnapshotCount uint64       // … or so many entries, and only if the log outweighs the snapshot
 	Settings      rsm.Settings // of a new cluster; afterwards they are replicated
 	Machine       func() rsm.Machine
+	Engine        replica.EngineKind // the consensus; zero: replica.Native
 	Version       string
 	Flags         map[string]string // shown in the status
 	Logger        *slog.Logger
@@ -80,6 +82,7 @@ func (c *Config) setDefaults() error {
 	if c.PeerListener != nil {
 		c.PeerListen = c.PeerListener.Addr().String()
 	}
+	c.Engine = c.Engine.OrNative()
 	fill(&c.AdvertisePeer, c.PeerListen)
 	fill(&c.AdvertiseHTTP, c.HTTPListen)
 	if c.Logger == nil {

@@ -128,7 +128,7 @@ func (n *core) restore(id storage.Identity, restored storage.Restored) error {
 				restored.Raft.Snapshot.LastIncludedIndex, err)
 		}
 	}
-	engine := raft.New(c.raftConfig(id), restored.Raft)
+	engine := c.Engine.New(c.raftConfig(id), restored.Raft)
 	n.replica = replica.New(replica.Config{
 		ID: raft.NodeID(c.ID), Boot: id.Boot,
 		MaxInflightBytes: int(c.MaxInflight), MaxEntryBytes: maxEntryBytes,

@@ -40,7 +40,7 @@ type host struct {
 
 	// Once the cluster has formed.
 	store       *storage.Store
-	core        *raft.Raft
+	core        replica.Engine
 	replica     *replica.Replica
 	state       *rsm.State
 	pile        pile
@@ -80,7 +80,7 @@ func (h *host) start() {
 	h.dir = h.mem.Dir()
 	w.trace.line(h, "start")
 	id, err := storage.OpenIdentity(h.dir, storage.Identity{
-		Node: uint64(h.id), Engine: "native", Incarnation: w.incarnation(),
+		Node: uint64(h.id), Engine: w.options.Engine.Name, Incarnation: w.incarnation(),
 	})
 	if h.failed("open the identity", err) {
 		return
@@ -151,7 +151,7 @@ func (h *host) join() {
 	c.Seed = w.random.next()
 	c.Trace = w.trace.hook(h)
 	h.store = store
-	h.core = raft.New(c, restored.Raft)
+	h.core = w.options.Engine.New(c, restored.Raft)
 	h.replica = replica.New(replica.Config{
 		ID: h.id, Boot: h.identity.Boot,
 		MaxInflightBytes: w.plan.maxInflight, MaxEntryBytes: w.plan.maxEntry,

@@ -167,7 +167,7 @@ func (s *server) close() {
 func (s *server) config(httpAddress string) node.Config {
 	f, p := s.flags, s.plan
 	return node.Config{
-		ID: f.id, Cluster: p.members, Join: p.join, Dir: p.dir,
+		ID: f.id, Engine: p.engine, Cluster: p.members, Join: p.join, Dir: p.dir,
 		PeerListen: p.peerListen, HTTPListen: httpAddress,
 		AdvertisePeer: p.advertisePeer, AdvertiseHTTP: p.advertiseHTTP,
 		Heartbeat: f.heartbeat, Election: f.election, DiskTimeout: f.diskTimeout,

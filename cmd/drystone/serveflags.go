@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"drystone/replica"
 	"drystone/rsm"
 )
 
@@ -87,7 +88,8 @@ func (f *serveFlags) register(fs *pflag.FlagSet) {
 	fs.Var(&f.maxInflightBytes, "max-inflight-bytes", "waiting requests; more is refused as "+
 		"overload, before the log")
 
-	fs.StringVar(&f.engine, "engine", "native", "which Raft; fixed at a directory's first start")
+	fs.StringVar(&f.engine, "engine", engines[0].Name, "which Raft, "+engineWords()+
+		"; fixed at a directory's first start")
 	fs.BoolVar(&f.insecureBind, "insecure-bind", false,
 		"allow an address that other machines can reach, without TLS and tokens")
 	fs.StringVar(&f.logFormat, "log-format", "text", "text or json")
@@ -126,7 +128,8 @@ func (f *serveFlags) settings() rsm.Settings {
 // servePlan is what the flags come to.
 type servePlan struct {
 	members       memberList // without this node only if it joins
-	join          []string   // peer addresses of nodes to ask; nil without --join
+	engine        replica.EngineKind
+	join          []string // peer addresses of nodes to ask; nil without --join
 	dir           string
 	peerListen    string
 	httpListen    string
@@ -136,11 +139,9 @@ type servePlan struct {
 
 // plan checks the flags. from tells which of them were given, and where.
 func (f *serveFlags) plan(from sources) (*servePlan, error) {
-	if f.engine != "native" {
-		if f.engine == "etcd" {
-			return nil, misused("--engine etcd is not in this version; native is the only engine")
-		}
-		return nil, misused("--engine %s: there is no such engine; native is the only one", f.engine)
+	engine, err := engineNamed(f.engine)
+	if err != nil {
+		return nil, err
 	}
 	if f.id == 0 {
 		return nil, misused("--id 0: nodes are numbered from 1")
@@ -148,7 +149,7 @@ func (f *serveFlags) plan(from sources) (*servePlan, error) {
 	if err := f.checkBounds(); err != nil {
 		return nil, err
 	}
-	p := &servePlan{dir: f.dir}
+	p := &servePlan{engine: engine, dir: f.dir}
 	if p.dir == "" {
 		p.dir = fmt.Sprintf("drystone-%d", f.id)
 	}

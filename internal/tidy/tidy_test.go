@@ -25,6 +25,7 @@ var layers = map[string][]string{
 	"rsm":           {"cow"},
 	"store":         {"rsm", "cow"},
 	"wire":          {"raft", "rsm"},
+	"etcdraft":      {"raft"},
 	"wal":           {"raft", "disk"},
 	"snap":          {"raft", "disk"},
 	"storage":       {"raft", "disk", "wal", "snap"},
@@ -41,7 +42,7 @@ var layers = map[string][]string{
 }
 
 // pure rooms are deterministic: equal inputs give equal outputs.
-var pure = []string{"raft", "roster", "cow", "rsm", "store", "replica"}
+var pure = []string{"raft", "roster", "cow", "rsm", "store", "replica", "etcdraft"}
 
 var impureImports = []string{"time", "os", "net", "sync", "sync/atomic", "context", "log",
 	"log/slog", "math/rand", "crypto/rand", "runtime", "unsafe"}
