@@ -2,6 +2,7 @@
 // `make test` are short; flags make them long:
 //
 //	go test ./e2e -run Chaos -chaos.runs 20
+//	go test ./e2e -engine etcd
 package e2e
 
 import (
@@ -17,10 +18,15 @@ var (
 	chaosKills = flag.Int("chaos.kills", 4, "SIGKILLs of the leader in one run of TestChaos, at least")
 	powerCuts  = flag.Int("power.cuts", 3, "times TestAllKilled kills all nodes together")
 	failovers  = flag.Int("failovers", 3, "times TestFailover kills the leader")
+	engine     = flag.String("engine", "", "the --engine of every node")
 	departures = flag.Int("departures", 3, "times TestLeaderLeaves stops the leader")
 )
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if *engine != "" {
+		// As every flag of serve, it may come from the environment, which the processes inherit.
+		os.Setenv("DRYSTONE_ENGINE", *engine)
+	}
 	os.Exit(proc.Main(m))
 }

@@ -16,17 +16,21 @@ import (
 // prefix of the writes in flight at a crash. Figure 3's properties are checked at each step
 // (check_test.go). Both engines run in it, and both at once.
 
-// engines by name; a mixed cluster has both in turn.
-var engines = map[string]func(raft.NodeID, raft.Config, raft.Restored) replica.Engine{
-	"native": func(_ raft.NodeID, c raft.Config, d raft.Restored) replica.Engine { return raft.New(c, d) },
-	"etcd":   func(_ raft.NodeID, c raft.Config, d raft.Restored) replica.Engine { return New(c, d) },
-	"mixed": func(id raft.NodeID, c raft.Config, d raft.Restored) replica.Engine {
-		if id%2 == 0 {
-			return raft.New(c, d)
-		}
-		return New(c, d)
-	},
+// maker starts a node's engine.
+type maker func(raft.NodeID, raft.Config, raft.Restored) replica.Engine
+
+func native(_ raft.NodeID, c raft.Config, d raft.Restored) replica.Engine { return raft.New(c, d) }
+func etcd3(_ raft.NodeID, c raft.Config, d raft.Restored) replica.Engine  { return New(c, d) }
+
+// mixed clusters have both in turn.
+func mixed(id raft.NodeID, c raft.Config, d raft.Restored) replica.Engine {
+	if id%2 == 0 {
+		return native(id, c, d)
+	}
+	return etcd3(id, c, d)
 }
+
+var engines = map[string]maker{"native": native, "etcd": etcd3, "mixed": mixed}
 
 type simNode struct {
 	id      raft.NodeID
@@ -58,7 +62,7 @@ type ship struct {
 
 type sim struct {
 	t       *testing.T
-	start   func(raft.NodeID, raft.Config, raft.Restored) replica.Engine
+	start   maker
 	rng     *rand.Rand
 	seed    uint64
 	nodes   []*simNode

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"drystone/replica"
 	"drystone/rsm"
 )
 
@@ -128,8 +127,7 @@ func (f *serveFlags) settings() rsm.Settings {
 // servePlan is what the flags come to.
 type servePlan struct {
 	members       memberList // without this node only if it joins
-	engine        replica.EngineKind
-	join          []string // peer addresses of nodes to ask; nil without --join
+	join          []string   // peer addresses of nodes to ask; nil without --join
 	dir           string
 	peerListen    string
 	httpListen    string
@@ -139,17 +137,13 @@ type servePlan struct {
 
 // plan checks the flags. from tells which of them were given, and where.
 func (f *serveFlags) plan(from sources) (*servePlan, error) {
-	engine, err := engineNamed(f.engine)
-	if err != nil {
-		return nil, err
-	}
 	if f.id == 0 {
 		return nil, misused("--id 0: nodes are numbered from 1")
 	}
 	if err := f.checkBounds(); err != nil {
 		return nil, err
 	}
-	p := &servePlan{engine: engine, dir: f.dir}
+	p := &servePlan{dir: f.dir}
 	if p.dir == "" {
 		p.dir = fmt.Sprintf("drystone-%d", f.id)
 	}

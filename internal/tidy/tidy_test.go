@@ -54,7 +54,7 @@ var stdlibOnly = []string{"raft", "roster", "cow", "rsm", "store", "disk", "wire
 // allowedModules is the list of the design and its decisions; a new one needs a decision record.
 var allowedModules = []string{
 	"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/BurntSushi/toml",
-	"github.com/lmittmann/tint",
+	"github.com/lmittmann/tint", "go.etcd.io/raft/v3",
 	"golang.org/x/sys", "golang.org/x/term",
 	// Tests only.
 	"github.com/anishathalye/porcupine", "github.com/cockroachdb/datadriven", "go.uber.org/goleak",
