@@ -52,6 +52,7 @@ type simNode struct {
 	restore raft.Index // of a received snapshot whose Append is not durable
 	term    raft.Term
 	commit  raft.Index
+	hangs   bool // its disk, in a directed test
 }
 
 type ship struct {

@@ -153,7 +153,7 @@ func (s *sim) heal() {
 // run lets time pass for nodes whose work is done at once.
 func (s *sim) run(ticks int) {
 	for range ticks {
-		for _, n := range s.nodes {
+		for _, n := range s.up() {
 			s.do(n, n.engine.Tick)
 		}
 		s.settle()
@@ -165,7 +165,7 @@ func (s *sim) settle() {
 		busy = false
 		for _, n := range s.up() {
 			s.protect(func() { s.drain(n) })
-			for len(n.writes) > 0 {
+			for len(n.writes) > 0 && !n.hangs {
 				s.write(n, true)
 				busy = true
 			}
