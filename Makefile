@@ -2,6 +2,7 @@
 GO ?= go
 SEEDS ?= 1000
 FUZZTIME ?= 10s
+EXPLORETIME ?= 10m
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +38,9 @@ test: ## all tests, race detector on
 sim: ## SEEDS=1000 simulated clusters
 	$(GO) run ./cmd/drystone sim --seeds $(SEEDS)
 
+explore: ## all histories of small clusters, EXPLORETIME=10m for each of the bounds
+	$(GO) test -count=1 -timeout 0 -v ./explore -run NothingIsBroken -explore.time $(EXPLORETIME)
+
 fuzz: ## every decoder, FUZZTIME=10s each
 	@for pkg in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
@@ -46,5 +50,5 @@ fuzz: ## every decoder, FUZZTIME=10s each
 bench: ## benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-.PHONY: help build quick check fix golden test sim fuzz bench
+.PHONY: help build quick check fix golden test sim explore fuzz bench
 .DEFAULT_GOAL := help

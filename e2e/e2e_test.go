@@ -3,6 +3,8 @@
 //
 //	go test ./e2e -run Chaos -chaos.runs 20
 //	go test ./e2e -engine etcd
+//	go test ./e2e -run GrowReplaceShrink -members.rounds 10 -v
+//	go test ./e2e -run 'TestHandOver|TestFailover' -failovers 20 -v
 package e2e
 
 import (
@@ -17,9 +19,9 @@ var (
 	chaosRuns  = flag.Int("chaos.runs", 1, "runs of each TestChaos")
 	chaosKills = flag.Int("chaos.kills", 4, "SIGKILLs of the leader in one run of TestChaos, at least")
 	powerCuts  = flag.Int("power.cuts", 3, "times TestAllKilled kills all nodes together")
-	failovers  = flag.Int("failovers", 3, "times TestFailover kills the leader")
+	failovers  = flag.Int("failovers", 3, "times TestHandOver stops the leader, TestFailover kills it")
 	engine     = flag.String("engine", "", "the --engine of every node")
-	departures = flag.Int("departures", 3, "times TestLeaderLeaves stops the leader")
+	rounds     = flag.Int("members.rounds", 1, "rounds of TestGrowReplaceShrink")
 )
 
 func TestMain(m *testing.M) {

@@ -60,7 +60,7 @@ func admin(method, url, body string) (int, string) {
 	if err != nil {
 		panic(err)
 	}
-	code, text, _ := send(req)
+	code, text, _ := sendBy(patient, req)
 	return code, text
 }
 
@@ -79,89 +79,6 @@ func refusedWith(t *testing.T, want, method, url, body string) {
 		!strings.Contains(text, `"outcome":"not_applied"`) {
 		t.Errorf("%s %s %s: %d %s, want %s", method, url, body, code, text, want)
 	}
-}
-
-// TestGrowReplaceShrink: from one node to five, every one of the first three replaced, and back to
-// three, under load through whoever is a member at the time.
-func TestGrowReplaceShrink(t *testing.T) {
-	// So little log is kept that whoever comes needs a snapshot first.
-	c := proc.Start(t, proc.Options{Nodes: 1, Flags: []string{
-		"--snapshot-entries", "50", "--snapshot-bytes", "1KiB", "--trailing-bytes", "1KiB",
-		"--segment-bytes", "1MiB",
-	}})
-	first := c.Node(1)
-	l := &load{stack: "moves", urls: c.URLs(), each: 1 << 30, clients: 3}
-	l.start(t)
-	finished := make(chan struct{})
-	on := func() { waitAcks(l, l.acks.Load()+20, finished) }
-	on()
-	for range 4 {
-		n := c.Join(first.Peer)
-		n.WaitReady()
-		on()
-	}
-	waitVoters(t, first.URL(), 1, 2, 3, 4, 5)
-	l.setURLs(c.URLs()...)
-	on()
-	// The directory of each of the first three is lost, the leader's among them.
-	for id := uint64(1); id <= 3; id++ {
-		n := c.Node(id)
-		var others []string
-		for _, o := range c.Nodes {
-			if o != n {
-				others = append(others, o.URL())
-			}
-		}
-		l.setURLs(others...)
-		if id == 2 {
-			mustAdmin(t, "POST", others[0]+"/v1/leader/transfer", `{"to":2}`)
-		}
-		n.Kill()
-		n.Wipe()
-		n.Start("--join", "--cluster", fmt.Sprintf("%d=%s,%d=%s", id, n.Peer, id+1,
-			c.Node(id+1).Peer))
-		on()
-		eventuallyAdmin(t, "POST", others[0]+fmt.Sprintf("/v1/members/%d/replace", id))
-		waitVoters(t, others[0], 1, 2, 3, 4, 5)
-		n.WaitReady()
-		if !strings.Contains(n.Log(), "received a snapshot") {
-			t.Errorf("node %d came back without a snapshot", id)
-		}
-		on()
-	}
-	// Down to three; the leader goes last.
-	leader := c.WaitLeader()
-	gone := []*proc.Node{leader}
-	for _, n := range c.Nodes {
-		if n != leader && len(gone) < 2 {
-			gone = append(gone, n)
-		}
-	}
-	var left []string
-	var voters []uint64
-	for _, n := range c.Nodes {
-		if !slices.Contains(gone, n) {
-			left = append(left, n.URL())
-			voters = append(voters, n.ID)
-		}
-	}
-	l.setURLs(left...)
-	on()
-	for _, n := range []*proc.Node{gone[1], leader} {
-		eventuallyAdmin(t, "DELETE", left[0]+fmt.Sprintf("/v1/members/%d", n.ID))
-		on()
-	}
-	waitVoters(t, left[0], voters...)
-	for _, n := range gone {
-		n.WaitStatus("to know that it was removed", wasRemoved)
-		n.Restart()
-		n.WaitStatus("to know so after a restart", wasRemoved)
-	}
-	l.stop.Store(true)
-	l.wait.Wait()
-	waitEqual(t, left)
-	l.verify(t, left[0])
-	t.Logf("acknowledged=%d tries=%d", l.acks.Load(), l.tries.Load())
 }
 
 func wasRemoved(s rsm.Status) bool {

@@ -35,14 +35,21 @@ func (a *API) addMembers() {
 
 // administer reads what is asked, and answers with the members as they are then.
 func (x *Exchange) administer(who Administrator, op rsm.AdminOp) {
-	if !x.BeginWrite() || !x.noParameters() {
+	if !x.BeginWrite() {
 		return
 	}
 	q := rsm.AdminRequest{Op: op}
+	if op != rsm.AdminList && !x.noParameters() {
+		return
+	}
 	var ok bool
 	switch op {
 	case rsm.AdminList:
-		ok = true
+		var p Parameters
+		if p, ok = x.Parameters("consistency"); ok {
+			q.Stale = p.options().Consistency == rsm.Stale
+			ok = p.ok
+		}
 	case rsm.AdminAdd:
 		ok = x.readAny(fieldNumber("id", &q.Node, 1), fieldText("peer", &q.Peer))
 		if ok && q.Node == 0 {
@@ -64,6 +71,9 @@ func (x *Exchange) administer(who Administrator, op rsm.AdminOp) {
 	if r.Code != "" {
 		x.failAdmin(r)
 		return
+	}
+	if q.Stale {
+		x.w.Header()["Drystone-Stale-Ms"] = []string{strconv.FormatUint(r.StaleMs, 10)}
 	}
 	x.sendMembers(r)
 }

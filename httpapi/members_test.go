@@ -74,6 +74,7 @@ func TestMembers(t *testing.T) {
 		want               rsm.AdminRequest
 	}{
 		{"GET", "/v1/members", "", rsm.AdminRequest{Op: rsm.AdminList}},
+		{"GET", "/v1/members?consistency=stale", "", rsm.AdminRequest{Op: rsm.AdminList, Stale: true}},
 		{"POST", "/v1/members", `{"id":4,"peer":"http://h:1/"}`,
 			rsm.AdminRequest{Op: rsm.AdminAdd, Node: 4, Peer: "h:1"}},
 		{"POST", "/v1/members/4/promote", "", rsm.AdminRequest{Op: rsm.AdminPromote, Node: 4}},

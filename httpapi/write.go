@@ -118,13 +118,21 @@ func (x *Exchange) Do(command []byte) (rsm.Result, bool) {
 	return res, false
 }
 
+const sentInTime = "The deadline passed after the request was sent on its way to the log."
+
 // failUnknown says that a write's outcome is not known, and whether it may be repeated. Without a
 // key it must not be, and 409 is what clients never repeat by themselves.
 func (x *Exchange) failUnknown(why string) {
 	if why == "" {
-		why = "The deadline passed after the request was sent on its way to the log."
-		if s, ok := x.status(); ok {
-			why += " " + leadership(s)
+		s, ok := x.status()
+		switch {
+		case ok && s.Health == rsm.HealthQuarantined:
+			why = "The request was sent on its way to the log, and this node will not hear what became " +
+				"of it. " + refusal(rsm.CodeQuarantined, s)
+		case ok:
+			why = sentInTime + " " + leadership(s)
+		default:
+			why = sentInTime
 		}
 	}
 	p := newProblem(rsm.CodeOutcomeUnknown, why)

@@ -66,6 +66,9 @@ func (n *Node) Administer(ctx context.Context, q rsm.AdminRequest) rsm.AdminRepl
 	if c == nil {
 		return refused(refuse(rsm.CodeBootstrapping, "this node has not joined a cluster yet"))
 	}
+	if q.Op == rsm.AdminList && q.Stale {
+		return n.applied(ctx, c)
+	}
 	look := time.NewTicker(again)
 	defer look.Stop()
 	sent := false
@@ -79,11 +82,14 @@ func (n *Node) Administer(ctx context.Context, q rsm.AdminRequest) rsm.AdminRepl
 			sent = sent || reply.Outcome == rsm.Unknown
 		}
 		if text := n.self().Removed; text != "" {
-			return n.farewell(ctx, c, q, sent, text)
+			return n.farewell(c, q, sent, text)
 		}
 		select {
 		case <-look.C:
 		case <-c.stop:
+			if text := n.self().Removed; text != "" {
+				return n.farewell(c, q, sent, text)
+			}
 			return unanswered(sent, rsm.CodeDraining, "the node is stopping")
 		case <-ctx.Done():
 			return unanswered(sent, rsm.CodeNoLeader, "no leader answered in time")
@@ -93,13 +99,12 @@ func (n *Node) Administer(ctx context.Context, q rsm.AdminRequest) rsm.AdminRepl
 
 // farewell answers on a node that was removed while it waited: its own removal needs no other
 // witness, and the leader's answer does not reach it any more.
-func (n *Node) farewell(ctx context.Context, c *core, q rsm.AdminRequest, sent bool, text string) (
-	out rsm.AdminReply,
-) {
+func (n *Node) farewell(c *core, q rsm.AdminRequest, sent bool, text string) (out rsm.AdminReply) {
 	if q.Op != rsm.AdminRemove && q.Op != rsm.AdminReplace || q.Node != n.config.ID {
 		return unanswered(sent, rsm.CodeQuarantined, text)
 	}
-	out = n.described(ctx, c, 0, q)
+	s := c.seen.Load().status
+	out = n.describe(s, s.Members, s.Commit)
 	out.Members = slices.DeleteFunc(out.Members, func(m rsm.MemberStatus) bool {
 		return m.ID == q.Node
 	})
@@ -214,6 +219,11 @@ func (n *Node) administer(ctx context.Context, c *core, q rsm.AdminRequest) rsm.
 	var verdict *refusal
 	switch q.Op {
 	case rsm.AdminList:
+		// A leader that was overtaken and does not know it would list who was a member once.
+		if r := n.Query(ctx, nil, rsm.ReadOptions{}); r.Code != "" {
+			verdict = refuse(rsm.CodeNoLeader, "node %d cannot make sure that it still leads",
+				n.config.ID)
+		}
 	case rsm.AdminAdd:
 		index, verdict = n.invite(ctx, c, q)
 	case rsm.AdminJoin:
@@ -236,6 +246,9 @@ func (n *Node) administer(ctx context.Context, c *core, q rsm.AdminRequest) rsm.
 			return promoted(s, r, q.Node, quiet)
 		})
 	case rsm.AdminRemove, rsm.AdminReplace:
+		if verdict = n.handOverFirst(ctx, c, q); verdict != nil {
+			break
+		}
 		index, verdict = n.change(ctx, c, func(s raft.Status, r roster.Roster) (
 			raft.Members, *refusal,
 		) {
@@ -363,30 +376,47 @@ func (n *Node) described(ctx context.Context, c *core, index uint64, q rsm.Admin
 ) {
 	stopped := c.inLoop(ctx, func(r *replica.Replica) {
 		s := r.Status()
-		out = rsm.AdminReply{
-			Outcome: rsm.Applied, Leader: uint64(s.Leader), Joint: s.Members.Joint(),
-			Term:  uint64(s.Hard.CurrentTerm),
-			Index: cmp.Or(index, uint64(min(s.MembersIndex, s.Commit))),
-		}
-		listed := rosterOf(s.Members)
-		for _, id := range s.Members.All() {
-			out.Members = append(out.Members, n.memberSeenBy(s, id))
-		}
-		for _, e := range listed {
-			vacant := listed.Vacant(e.Node)
-			switch {
-			case vacant && !slices.Contains(out.Invited, e.Node):
-				out.Invited = append(out.Invited, e.Node)
-			case !vacant && !isMember(s.Members, e.Node) && !slices.Contains(out.Removed, e.Node):
-				out.Removed = append(out.Removed, e.Node)
-			}
-		}
-		if e, ok := listed.Find(q.Node, q.Incarnation); ok {
+		out = n.describe(s, s.Members, min(s.MembersIndex, s.Commit))
+		out.Index = cmp.Or(index, out.Index)
+		if e, ok := rosterOf(s.Members).Find(q.Node, q.Incarnation); ok {
 			out.Generation = e.Generation
 		}
 	})
 	if stopped != nil {
 		return refused(stopped)
+	}
+	return out
+}
+
+// applied is the membership that this node has applied, with or without a leader.
+func (n *Node) applied(ctx context.Context, c *core) rsm.AdminReply {
+	at := n.Query(ctx, nil, rsm.ReadOptions{Consistency: rsm.Stale})
+	if at.Code != "" {
+		return refused(refuse(at.Code, "this node cannot be read"))
+	}
+	out := n.describe(c.seen.Load().status, c.standing.Load().members, raft.Index(at.Index))
+	out.Term, out.StaleMs = at.Term, at.StaleMs
+	return out
+}
+
+// describe makes an answer of a configuration and what this node knows of its members.
+func (n *Node) describe(s raft.Status, m raft.Members, index raft.Index) rsm.AdminReply {
+	out := rsm.AdminReply{
+		Outcome: rsm.Applied, Leader: uint64(s.Leader), Joint: m.Joint(),
+		Term: uint64(s.Hard.CurrentTerm), Index: uint64(index),
+	}
+	for _, id := range m.All() {
+		out.Members = append(out.Members, n.memberSeenBy(s, m, id))
+	}
+	listed := rosterOf(m)
+	for _, e := range listed {
+		vacant := listed.Vacant(e.Node)
+		switch {
+		case vacant && !slices.Contains(out.Invited, e.Node):
+			out.Invited = append(out.Invited, e.Node)
+		case !vacant && !isMember(m, e.Node) && !slices.Contains(out.Removed, e.Node):
+			out.Removed = append(out.Removed, e.Node)
+		}
 	}
 	return out
 }

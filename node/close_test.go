@@ -62,6 +62,18 @@ func (g *gate) hook(op disk.Op) error {
 	return nil
 }
 
+// hold shuts the gate; release lets go what came to it.
+func (g *gate) hold() {
+	g.mu.Lock()
+	g.shut.Store(true)
+}
+
+func (g *gate) release() {
+	if g.shut.Swap(false) {
+		g.mu.Unlock()
+	}
+}
+
 // What is in the log and not committed is unknown, and has the name that will settle it.
 func TestCloseWithRequestsInTheLog(t *testing.T) {
 	mem, g := disk.NewMem(1), new(gate)
@@ -69,8 +81,7 @@ func TestCloseWithRequestsInTheLog(t *testing.T) {
 	n := alone(t, mem)
 	leads(t, n)
 	before := n.status().LastIndex
-	g.mu.Lock()
-	g.shut.Store(true)
+	g.hold()
 	type answer struct {
 		result rsm.Result
 		id     string
@@ -89,8 +100,7 @@ func TestCloseWithRequestsInTheLog(t *testing.T) {
 	if a := <-answered; a.result.Outcome != rsm.Unknown || a.id == "" {
 		t.Errorf("got %+v for request %q", a.result, a.id)
 	}
-	g.shut.Store(false)
-	g.mu.Unlock()
+	g.release()
 	<-closed
 	// And indeed: it became durable after all.
 	n = alone(t, mem)
@@ -140,8 +150,7 @@ func TestCloseWaitsForCallersOnly(t *testing.T) {
 	mem.SetHook(g.hook)
 	n := alone(t, mem)
 	leads(t, n)
-	g.mu.Lock()
-	g.shut.Store(true)
+	g.hold()
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	if r, _ := n.Do(ctx, request("a")); r.Outcome != rsm.Unknown {
@@ -154,8 +163,7 @@ func TestCloseWaitsForCallersOnly(t *testing.T) {
 	case <-time.After(patience):
 		t.Error("the close waits for a request without a caller")
 	}
-	g.shut.Store(false)
-	g.mu.Unlock()
+	g.release()
 	if err := <-closed; err != nil {
 		t.Error(err)
 	}
@@ -216,7 +224,7 @@ func TestMachinePanics(t *testing.T) {
 	}
 	n.contacts.update(2, func(c *contact) { c.trusted = true })
 	for range 100 {
-		n.Receive(2, []wire.Message{{Peer: rsm.ReadAsk{ID: 1}}})
+		n.Receive(wire.Hello{Node: 2}, []wire.Message{{Peer: rsm.ReadAsk{ID: 1}}})
 	}
 	if p := n.inbox.take(pile{}); len(p.received) > 0 {
 		t.Errorf("%d messages wait for a loop that has ended", len(p.received))
@@ -267,7 +275,7 @@ func TestFlood(t *testing.T) {
 	batch := make([]byte, size)
 	for id := range raft.NodeID(senders) {
 		sent.Go(func() {
-			b.receive(received{id, []wire.Message{{Peer: rsm.Forward{Batch: batch}}}})
+			b.receive(received{from: id, messages: forward(batch)})
 		})
 	}
 	taken := 0

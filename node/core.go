@@ -34,6 +34,7 @@ type core struct {
 	peers   sender
 
 	host *Node // whose core this is
+	heed heed  // the loop's alone
 
 	point    atomic.Pointer[published] // what the applier last told
 	standing atomic.Pointer[standing]  // and the membership as of then, when it changes
@@ -128,6 +129,9 @@ func (n *core) restore(id storage.Identity, restored storage.Restored) error {
 				restored.Raft.Snapshot.LastIncludedIndex, err)
 		}
 	}
+	if err := legible(restored.Raft.Entries, restored.Raft.Snapshot.Members); err != nil {
+		return err
+	}
 	engine := c.Engine.New(c.raftConfig(id), restored.Raft)
 	n.replica = replica.New(replica.Config{
 		ID: raft.NodeID(c.ID), Boot: id.Boot,
@@ -158,12 +162,15 @@ func (n *core) now() uint64 { return uint64(time.Since(n.started).Milliseconds()
 
 // fail stops the node: what it cannot do right it must not go on doing.
 func (n *core) fail(err error) {
-	n.stopOnce.Do(func() { close(n.stop) })
+	n.halt()
 	n.failed(err)
 }
 
+// halt ends the goroutines: whoever waits is answered with what is known.
+func (n *core) halt() { n.stopOnce.Do(func() { close(n.stop) }) }
+
 func (n *core) close() {
-	n.stopOnce.Do(func() { close(n.stop) })
+	n.halt()
 	n.running.Wait()
 	n.store.Close()
 }

@@ -137,8 +137,8 @@ func TestPoisonedBatch(t *testing.T) {
 	leads(t, n)
 	batch := rsm.EncodeBatch(nil, rsm.Batch{Node: 2, Boot: 1, Number: 1,
 		Requests: []rsm.Request{{Serial: 1, Command: []byte("x")}}})
-	n.inbox.receive(received{2, forward(batch[:len(batch)-1])})
+	n.inbox.receive(received{from: 2, messages: forward(batch[:len(batch)-1])})
 	do(t, n, "a")
-	n.inbox.receive(received{2, forward(batch)})
+	n.inbox.receive(received{from: 2, messages: forward(batch)})
 	eventually(t, "the whole one is applied", func() bool { return tapeOf(t, n) == "a x" })
 }

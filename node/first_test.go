@@ -146,7 +146,7 @@ func (g *ghost) Met(h wire.Hello) {
 	g.met = append(g.met, h)
 }
 
-func (g *ghost) Receive(raft.NodeID, []wire.Message)  {}
+func (g *ghost) Receive(wire.Hello, []wire.Message)   {}
 func (g *ghost) Lost(raft.NodeID)                     {}
 func (g *ghost) Refused(raft.NodeID, wire.HelloReply) {}
 

@@ -42,8 +42,9 @@ type pile struct {
 }
 
 type received struct {
-	from     raft.NodeID
-	messages []wire.Message
+	from        raft.NodeID
+	incarnation string // of the directory that said it
+	messages    []wire.Message
 }
 
 type submit struct {

@@ -1,9 +1,11 @@
 package node
 
 import (
+	"context"
 	"slices"
 
 	"drystone/raft"
+	"drystone/rsm"
 )
 
 // handover is the end of a node's service: whoever leads hands leadership to the best of the
@@ -66,4 +68,25 @@ func heir(s raft.Status, quiet int, passed []raft.NodeID) (best raft.NodeID) {
 		}
 	}
 	return best
+}
+
+// handOverFirst has a leader that is to be removed hand leadership to the best of those who stay,
+// and sends the request there (thesis §4.2.2: the other way to remove a leader). If it removed
+// itself while the log grows, nobody had all of it by then, and all would wait for an election
+// timeout. It does so if nobody takes over.
+func (n *Node) handOverFirst(ctx context.Context, c *core, q rsm.AdminRequest) *refusal {
+	s := c.seen.Load().status
+	quiet := c.config.ticks(c.config.Election)
+	leads := s.Role == raft.Leader // only who leads knows who answers
+	if !leads || q.Node != n.config.ID || !isMember(s.Members, q.Node) || s.Members.Joint() {
+		return nil
+	}
+	if _, verdict := dismissed(s, rosterOf(s.Members), q.Node, q.Op == rsm.AdminReplace,
+		quiet); verdict != nil {
+		return verdict
+	}
+	if n.transfer(ctx, c, 0) != nil {
+		return nil
+	}
+	return errNotLeader
 }

@@ -90,6 +90,9 @@ func (n *core) feed(now uint64, p *pile) {
 		n.replica.Persisted(p.persisted)
 	}
 	for _, r := range p.received {
+		if !n.heed.to(n.replica.Status().Members, r) {
+			continue
+		}
 		for _, m := range r.messages {
 			if m.Raft != nil {
 				if n.stands(m.Raft) {

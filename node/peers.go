@@ -1,7 +1,9 @@
 package node
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"drystone/raft"
+	"drystone/roster"
 	"drystone/storage"
 	"drystone/wire"
 )
@@ -23,10 +26,12 @@ type contacts struct {
 type contact struct {
 	peer, http, resp string    // advertised
 	cluster          string    // "": it had formed none
+	incarnation      string    // of the directory that told all this
 	heard            time.Time // zero: never
 	connected        bool
 	trusted          bool   // its last handshake stands before the identity of now
 	refusal          string // why it does not take this node; "": it does, as far as is known
+	disowns          bool   // it says that this node was removed
 }
 
 func newContacts() *contacts { return &contacts{peers: make(map[uint64]*contact)} }
@@ -51,12 +56,20 @@ func (c *contacts) get(id uint64) contact {
 	return contact{}
 }
 
-// heard notes that a peer spoke, and says whether it is to be listened to.
-func (c *contacts) heard(id uint64) (trusted bool) {
+// toldBy is the address that a directory gave of itself; "": it has not spoken, or left.
+func (c *contacts) toldBy(e roster.Entry) string {
+	if p := c.get(e.Node); p.incarnation == e.Incarnation {
+		return p.peer
+	}
+	return ""
+}
+
+// heard notes that a directory of a peer spoke, and says whether it is to be listened to.
+func (c *contacts) heard(id uint64, incarnation string) (trusted bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p, ok := c.peers[id]
-	if !ok || !p.trusted {
+	if !ok || !p.trusted || p.incarnation != incarnation {
 		return false
 	}
 	p.heard = time.Now()
@@ -143,7 +156,9 @@ func (n *Node) Met(h wire.Hello) {
 	n.contacts.update(h.Node, func(c *contact) {
 		news = c.peer != h.Peer || !c.connected
 		c.peer, c.http, c.resp, c.cluster = h.Peer, h.HTTP, h.RESP, h.Cluster
+		c.incarnation = h.Incarnation
 		c.heard, c.connected, c.trusted, c.refusal = time.Now(), true, trusted, ""
+		c.disowns = false
 	})
 	if trusted {
 		if news {
@@ -163,9 +178,9 @@ func (n *Node) learnAddress(h wire.Hello) {
 }
 
 // Receive takes what a peer said. It waits while more is waiting here than may.
-func (n *Node) Receive(from raft.NodeID, messages []wire.Message) {
-	if n.contacts.heard(uint64(from)) && n.running() != nil {
-		n.inbox.receive(received{from, messages})
+func (n *Node) Receive(from wire.Hello, messages []wire.Message) {
+	if n.contacts.heard(from.Node, from.Incarnation) && n.running() != nil {
+		n.inbox.receive(received{raft.NodeID(from.Node), from.Incarnation, messages})
 	}
 	// Otherwise it is of a cluster that this node has not joined yet; raft sends again.
 }
@@ -184,13 +199,20 @@ func (n *Node) Refused(by raft.NodeID, r wire.HelloReply) {
 	news := false
 	n.contacts.update(uint64(by), func(c *contact) {
 		news, c.refusal = c.refusal != text, text
+		c.disowns = r.Code == wire.HelloRemoved
 	})
 	if news {
-		n.config.Logger.Error(text)
+		level := slog.LevelError
+		if r.Code == wire.HelloNotNow {
+			level = slog.LevelInfo // it joins, or starts
+		}
+		n.config.Logger.Log(context.Background(), level, text)
 	}
 	switch r.Code {
 	case wire.HelloRemoved:
-		n.removed(fmt.Sprintf("node %d", by))
+		if names := n.disownedBy(); names != "" {
+			n.removed(names)
+		}
 	case wire.HelloVacant:
 		n.mu.Lock()
 		if n.bootstrap != nil && !n.joining {

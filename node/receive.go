@@ -84,10 +84,23 @@ func (c *core) refuse(err error) error {
 }
 
 // stands says that a message is not one that asks for a snapshot which this disk does not hold: the
-// log would begin with what is not there. Who asked ships it again.
+// log would begin with what is not there. Who asked ships it again. Nor is it one with a membership
+// of a later version: a node that cannot read who its voters are must not acknowledge it.
 func (c *core) stands(m *raft.Message) bool {
-	s, asks := m.Body.(raft.InstallSnapshot)
-	return !asks || s.Meta.LastIncludedIndex <= c.replica.Status().Commit || c.store.Holds(s.Meta)
+	var unread error
+	switch b := m.Body.(type) {
+	case raft.AppendEntries:
+		unread = legible(b.Entries, raft.Members{})
+	case raft.InstallSnapshot:
+		if b.Meta.LastIncludedIndex > c.replica.Status().Commit && !c.store.Holds(b.Meta) {
+			return false
+		}
+		unread = legible(nil, b.Meta.Members)
+	}
+	if unread != nil {
+		c.fail(unread)
+	}
+	return unread == nil
 }
 
 // restored is a state that a received snapshot replaced.

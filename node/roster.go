@@ -34,14 +34,50 @@ func firstMembers(id storage.Identity) raft.Members {
 	return m
 }
 
-// rosterOf reads a configuration's directory. One that cannot be read was written by a later
-// version, or by a test that has none; then nobody is known by it.
+// rosterOf reads the directory of a configuration that is legible.
 func rosterOf(m raft.Members) roster.Roster {
 	r, err := roster.Decode(m.Directory)
 	if err != nil {
-		return nil
+		panic(fmt.Sprintf("node: %v was taken for legible: %v", m, err))
 	}
 	return r
+}
+
+// legible refuses memberships that this version cannot read, before they are in force: among
+// entries, and one of a snapshot.
+func legible(entries []raft.Entry, m raft.Members) error {
+	_, err := roster.Decode(m.Directory)
+	for i := 0; i < len(entries) && err == nil; i++ {
+		if entries[i].Kind != raft.EntryConfig {
+			continue
+		}
+		if m, err = raft.DecodeMembers(entries[i].Data); err == nil {
+			_, err = roster.Decode(m.Directory)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("a membership in the log: %w: %w", err, rsm.ErrNeedsUpgrade)
+	}
+	return nil
+}
+
+// heed decides whose words count, by the membership in force: not those of a directory whose number
+// another one has by now. What the old one acknowledged, the new one does not hold.
+type heed struct {
+	directory []byte
+	listed    roster.Roster
+}
+
+func (h *heed) to(m raft.Members, said received) bool {
+	if !bytes.Equal(m.Directory, h.directory) {
+		h.directory, h.listed = m.Directory, rosterOf(m)
+	}
+	held, _ := h.listed.Holder(uint64(said.from))
+	if said.incarnation == held.Incarnation {
+		return true
+	}
+	_, former := h.listed.Find(uint64(said.from), said.incarnation)
+	return !former
 }
 
 // publishStanding tells the membership as of the applied state, if it is another.
@@ -50,8 +86,12 @@ func (n *core) publishStanding(s *rsm.State) {
 		return
 	}
 	m, err := raft.DecodeMembers(s.Config())
+	if err == nil {
+		err = legible(nil, m)
+	}
 	if err != nil {
-		return // takeIfDue and the core say so
+		n.fail(fmt.Errorf("membership as of entry %d: %w", s.Point().Index, err))
+		return
 	}
 	n.standing.Store(&standing{s.Config(), m, rosterOf(m)})
 }
@@ -134,8 +174,7 @@ func (n *Node) dial() {
 			address = held.Peer
 		}
 		// What it told itself is newer than any list, but the first list is people's word.
-		told := n.contacts.get(uint64(id)).peer
-		if told != "" && (address == "" || held.Peer != "") {
+		if told := n.contacts.toldBy(held); told != "" && (address == "" || held.Peer != "") {
 			address = told
 		}
 		if uint64(id) != n.config.ID && address != "" {
@@ -152,13 +191,17 @@ func (n *Node) dial() {
 	n.peers.SetPeers(where)
 }
 
-// whereIs is the best address known for a number, for the roster.
-func (n *Node) whereIs(node uint64) string {
-	if node == n.config.ID {
+// whereIs is the best address known for a directory, for the roster. What the holder of the number
+// before it told, or --cluster says of the number, is no word about the one that holds it now.
+func (n *Node) whereIs(e roster.Entry) string {
+	if e.Node == n.config.ID && e.Incarnation != "" {
 		return n.config.AdvertisePeer
 	}
-	if c := n.contacts.get(node); c.peer != "" {
-		return c.peer
+	if told := n.contacts.toldBy(e); told != "" {
+		return told
 	}
-	return n.config.Cluster[node]
+	if e.Peer == "" && e.Incarnation != "" {
+		return n.config.Cluster[e.Node]
+	}
+	return e.Peer
 }

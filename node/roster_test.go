@@ -1,9 +1,11 @@
 package node
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
+	"drystone/disk"
 	"drystone/raft"
 	"drystone/roster"
 	"drystone/rsm"
@@ -132,5 +134,110 @@ func TestPromoted(t *testing.T) {
 	}
 	if _, refused := promoted(s, r, 5, 30); code(refused) != rsm.CodeNoSuchMember {
 		t.Errorf("no member: %+v", refused)
+	}
+}
+
+// TestWhereIs: what a number's former directory told, or a flag says of it, is no word about the
+// directory that has it now.
+func TestWhereIs(t *testing.T) {
+	n := &Node{
+		config: Config{ID: 1, AdvertisePeer: "me:1", Cluster: map[uint64]string{
+			1: "flag:1", 2: "flag:2", 3: "flag:3", 4: "flag:4",
+		}},
+		contacts: newContacts(),
+	}
+	n.contacts.update(2, func(c *contact) { c.peer, c.incarnation = "told:2", who("b") })
+	for _, c := range []struct {
+		entry roster.Entry
+		want  string
+	}{
+		{roster.Entry{Node: 1, Incarnation: who("a")}, "me:1"},
+		{roster.Entry{Node: 2, Incarnation: who("b"), Peer: "old:2"}, "told:2"},
+		{roster.Entry{Node: 2, Incarnation: who("c"), Peer: "asked:2"}, "asked:2"},
+		{roster.Entry{Node: 3, Incarnation: who("d"), Peer: "asked:3"}, "asked:3"},
+		{roster.Entry{Node: 4, Incarnation: who("e")}, "flag:4"},
+		{roster.Entry{Node: 4, Generation: 1}, ""},
+	} {
+		if got := n.whereIs(c.entry); got != c.want {
+			t.Errorf("%+v is at %q, want %q", c.entry, got, c.want)
+		}
+	}
+}
+
+// TestHeed: once another directory has a number, what the one before it said comes too late.
+func TestHeed(t *testing.T) {
+	r := roster.Roster{
+		{Node: 1, Incarnation: who("a")},
+		{Node: 2, Incarnation: who("b")}, {Node: 2, Generation: 1},
+		{Node: 3, Incarnation: who("c")}, {Node: 3, Generation: 1, Incarnation: who("d")},
+	}
+	m := raft.Members{Voters: []raft.NodeID{1, 3}, Directory: r.Encode(nil)}
+	var h heed
+	for _, c := range []struct {
+		node      raft.NodeID
+		directory string
+		want      bool
+	}{
+		{1, "a", true}, {3, "d", true}, {3, "c", false},
+		{2, "b", true}, // nobody has taken its number yet: it may have to tell others so
+		{3, "e", true}, // let in later than this node has heard
+	} {
+		said := received{from: c.node, incarnation: who(c.directory)}
+		if got := h.to(m, said); got != c.want {
+			t.Errorf("node %d of directory %s is heeded: %v", c.node, c.directory, got)
+		}
+	}
+	m.Directory = r[:4].Encode(nil) // the change was lost with its leader
+	if !h.to(m, received{from: 3, incarnation: who("c")}) {
+		t.Error("the directory that still has the number is not heeded")
+	}
+}
+
+// TestLegible: a membership of a later version is never taken for an empty one.
+func TestLegible(t *testing.T) {
+	good := raft.Members{Voters: []raft.NodeID{1}, Directory: roster.Roster{
+		{Node: 1, Incarnation: who("a")},
+	}.Encode(nil)}
+	later := good
+	later.Directory = append([]byte{good.Directory[0] + 1}, good.Directory[1:]...)
+	entry := func(m raft.Members) raft.Entry {
+		return raft.Entry{Index: 7, Kind: raft.EntryConfig, Data: raft.EncodeMembers(nil, m)}
+	}
+	newest := entry(good)
+	newest.Data[0] = 99
+	plain := raft.Entry{Index: 6, Data: []byte{99}}
+	if err := legible([]raft.Entry{plain, entry(good)}, good); err != nil {
+		t.Error(err)
+	}
+	for name, err := range map[string]error{
+		"a directory in an entry":     legible([]raft.Entry{entry(good), entry(later)}, good),
+		"an entry":                    legible([]raft.Entry{newest}, good),
+		"the directory of a snapshot": legible(nil, later),
+	} {
+		if !errors.Is(err, rsm.ErrNeedsUpgrade) {
+			t.Errorf("%s of a later version: %v", name, err)
+		}
+	}
+}
+
+// TestMembershipOfALaterVersion: the node stops before it acknowledges what it cannot read.
+func TestMembershipOfALaterVersion(t *testing.T) {
+	n := alone(t, disk.NewMem(1))
+	leads(t, n)
+	before := n.status()
+	config := raft.Entry{Kind: raft.EntryConfig, Data: raft.EncodeMembers(nil, raft.Members{
+		Voters: []raft.NodeID{1, 2}, Directory: []byte{99},
+	})}
+	config.Index, config.Term = raft.Index(before.LastIndex+1), 99
+	n.inbox.receive(received{from: 2, messages: []wire.Message{{Raft: &raft.Message{
+		From: 2, To: 1, Term: 99, Body: raft.AppendEntries{
+			PrevLogIndex: raft.Index(before.LastIndex), PrevLogTerm: raft.Term(before.Term),
+			Entries: []raft.Entry{config},
+		},
+	}}}})
+	<-n.Done()
+	s := n.status()
+	if s.Health != rsm.HealthNeedsUpgrade || s.LastIndex != before.LastIndex {
+		t.Errorf("%s at %d, was at %d: %s", s.Health, s.LastIndex, before.LastIndex, s.Reason)
 	}
 }

@@ -36,12 +36,13 @@ func (n *Node) Do(ctx context.Context, r rsm.Request) (rsm.Result, string) {
 		p.submits = append(p.submits, submit{w.ticket, r, timeout})
 	})
 	if !taken {
-		return rsm.Result{Outcome: rsm.NotApplied, Code: rsm.CodeDraining}, ""
+		return rsm.Result{Outcome: rsm.NotApplied, Code: n.whyRefused(rsm.CodeDraining)}, ""
 	}
 	a, answered := n.await(ctx, core, w, timeout)
 	if !answered {
 		return rsm.Result{Outcome: rsm.Unknown, Code: rsm.CodeOutcomeUnknown}, ""
 	}
+	a.result.Code = n.whyRefused(a.result.Code)
 	if a.result.Serial == 0 {
 		return a.result, ""
 	}
@@ -61,6 +62,15 @@ func (n *Node) serving() (*core, rsm.Code) {
 	return n.core, ""
 }
 
+// whyRefused tells a node that was removed, and takes no more for ever, from one that is shutting
+// down.
+func (n *Node) whyRefused(code rsm.Code) rsm.Code {
+	if code == rsm.CodeDraining && n.self().Removed != "" {
+		return rsm.CodeQuarantined
+	}
+	return code
+}
+
 // Query answers a read, within ctx's deadline.
 func (n *Node) Query(ctx context.Context, q []byte, o rsm.ReadOptions) rsm.ReadResult {
 	core, code := n.serving()
@@ -77,15 +87,16 @@ func (n *Node) Query(ctx context.Context, q []byte, o rsm.ReadOptions) rsm.ReadR
 		p.reads = append(p.reads, read{w.ticket, q, o, timeout})
 	})
 	if !taken {
-		return rsm.ReadResult{Code: rsm.CodeDraining}
+		return rsm.ReadResult{Code: n.whyRefused(rsm.CodeDraining)}
 	}
 	a, answered := n.await(ctx, core, w, timeout)
 	if answered {
+		a.read.Code = n.whyRefused(a.read.Code)
 		return a.read
 	}
 	select {
 	case <-core.ended:
-		return rsm.ReadResult{Code: rsm.CodeDraining}
+		return rsm.ReadResult{Code: n.whyRefused(rsm.CodeDraining)}
 	default:
 		return rsm.ReadResult{Code: rsm.CodeNoLeader}
 	}

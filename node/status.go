@@ -87,13 +87,13 @@ func (n *Node) status() rsm.Status {
 	}
 	s.Joint = len(r.Members.Next) > 0
 	for _, number := range r.Members.All() {
-		s.Members = append(s.Members, n.memberSeenBy(r, number))
+		s.Members = append(s.Members, n.memberSeenBy(r, r.Members, number))
 	}
 	s.Health, s.Reason = n.verdict(core, r, at, refusal, stopped)
 	if id.Removed != "" {
 		s.Health, s.Reason = rsm.HealthQuarantined, id.Removed
 	}
-	if stopped != nil {
+	if stopped != nil || id.Removed != "" {
 		s.Role, s.LeaderID = raft.Follower.String(), 0 // whatever it was when it ended
 	}
 	return s
@@ -120,8 +120,8 @@ func (n *Node) member(number uint64, voter bool) rsm.MemberStatus {
 }
 
 // memberSeenBy adds what a leader knows of a peer's log.
-func (n *Node) memberSeenBy(r raft.Status, id raft.NodeID) rsm.MemberStatus {
-	m := n.member(uint64(id), r.Members.IsVoter(id))
+func (n *Node) memberSeenBy(r raft.Status, of raft.Members, id raft.NodeID) rsm.MemberStatus {
+	m := n.member(uint64(id), of.IsVoter(id))
 	for _, p := range r.Progress {
 		if p.ID == id {
 			match := uint64(p.Match)

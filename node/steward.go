@@ -3,7 +3,9 @@ package node
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -82,6 +84,34 @@ func (n *Node) findRemoved(now *standing) {
 	}
 }
 
+// disownedBy names those who say that this node was removed, once they are most of the other voters
+// that it knows; "" before: one peer may be wrong, and a removal is believed for ever.
+func (n *Node) disownedBy() string {
+	n.mu.Lock()
+	witnesses := n.standing().members.Voters
+	if core := n.core; core != nil && core.point.Load().point.Index < n.identity.Admitted {
+		// It has not applied who is a member, but it was told when it was let in.
+		witnesses = slices.Sorted(maps.Keys(n.addresses))
+	}
+	self := n.identity.Node
+	n.mu.Unlock()
+	var names []string
+	others := 0
+	for _, id := range witnesses {
+		if uint64(id) == self {
+			continue
+		}
+		others++
+		if n.contacts.get(uint64(id)).disowns {
+			names = append(names, fmt.Sprintf("node %d", id))
+		}
+	}
+	if len(names) <= others/2 {
+		return ""
+	}
+	return strings.Join(names, " and ")
+}
+
 func (n *Node) self() storage.Identity {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -102,7 +132,7 @@ func (n *Node) removed(by string) {
 	id := n.identity
 	n.mu.Unlock()
 	if by != "" {
-		text += ", says " + by
+		text += ", as told by " + by
 	}
 	n.config.Logger.Warn(text + ". Stop it; its data directory is of no more use")
 	if err := storage.SaveIdentity(n.dir, id); err != nil {
@@ -115,17 +145,27 @@ func (n *Node) removed(by string) {
 	if n.closed {
 		return
 	}
+	core := n.core
+	patience := n.config.Election
+	if by != "" {
+		patience = 0
+	}
 	n.aside.Go(func() {
-		// A leader that removed itself has things to say to its followers still.
-		rest := time.NewTimer(4 * n.config.Election)
+		// A leader that removed itself has things to say to its followers still; whom others told will
+		// hear nothing more. Then nobody need wait for this node any longer.
+		rest := time.NewTimer(patience)
 		defer rest.Stop()
 		select {
 		case <-rest.C:
 		case <-n.closing:
+			return
 		}
 		n.mu.Lock()
-		defer n.mu.Unlock()
 		n.dial()
+		n.mu.Unlock()
+		if core != nil {
+			core.halt()
+		}
 	})
 }
 

@@ -1,9 +1,6 @@
 package raft
 
-import (
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // Clone returns an independent copy: the same inputs to both give the same outputs. Entry data
 // and configurations are immutable and shared; Config.Trace is shared too.
@@ -48,44 +45,4 @@ func (l *leader) clone() *leader {
 		c.reads.rounds[i].acks = slices.Clone(c.reads.rounds[i].acks)
 	}
 	return &c
-}
-
-// AppendState appends the state in a canonical form, for telling states apart: two nodes with the
-// same form behave alike, but for what they draw from their seed from then on.
-func (r *Raft) AppendState(dst []byte) []byte {
-	d := &r.disk
-	dst = fmt.Appendf(dst, "%v %v %v %v %v %v %v %v %v|", r.id, r.hard(), r.commitIndex,
-		r.lastApplied, r.termLeader, min(r.quiet, r.config.ElectionTicks), r.yielded,
-		r.snapshot, r.configs)
-	dst = fmt.Appendf(dst, "%v", r.log.base)
-	for i := range r.log.entries {
-		e := &r.log.entries[i]
-		dst = fmt.Appendf(dst, " %d.%d.%d.%x", e.Index, e.Term, e.Kind, e.Data)
-	}
-	dst = fmt.Appendf(dst, "|%v %v %v %v %v %v", d.hard, d.handed, d.durable, d.unwritten, d.seq,
-		d.restoring)
-	for _, w := range d.writes {
-		dst = fmt.Appendf(dst, " %d.%d.%v.%d", w.seq, w.upto, w.hard, r.now-w.at)
-	}
-	if d.received != nil {
-		dst = fmt.Appendf(dst, " %v", *d.received)
-	}
-	dst = fmt.Appendf(dst, "|%v|", r.applying)
-	switch role := r.role.(type) {
-	case *follower:
-		dst = fmt.Appendf(dst, "follower %+v", *role)
-	case *preCandidate:
-		dst = fmt.Appendf(dst, "pre-candidate %+v", *role)
-	case *candidate:
-		dst = fmt.Appendf(dst, "candidate %+v", *role)
-	case *leader:
-		dst = fmt.Appendf(dst, "leader %+v", *role)
-	}
-	for _, m := range r.out {
-		dst = fmt.Appendf(dst, "|%v", m)
-	}
-	for _, m := range r.after {
-		dst = fmt.Appendf(dst, "|then %v", m)
-	}
-	return fmt.Appendf(dst, "|%v %v", r.reads, r.ship)
 }

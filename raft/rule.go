@@ -3,8 +3,8 @@ package raft
 // Rule is a numbered rule of the paper, or a section of the thesis, that a decision followed.
 type Rule uint8
 
-// Figure 2 has nineteen rules, Figure 13 eight. Of Figure 13, steps 2 to 4 move bytes and are
-// the host's; the core traces the rest.
+// Figure 2 has nineteen rules, Figure 13 eight. Of Figure 13, steps 2 to 4 move bytes: packages
+// storage and transport follow them, and the core traces the rest.
 const (
 	NoRule Rule = iota
 

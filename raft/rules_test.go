@@ -3,22 +3,22 @@ package raft
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// TestRules counts: every rule of the paper that this package follows is cited where it is coded,
-// and shown by a script. go test ./raft -run Rules -v prints the table.
+// TestRules counts: every numbered rule of Figures 2 and 13, and every section that code cites, is
+// cited where it is coded and shown by a script or a test.
+// go test ./raft -run Rules -v prints the table.
 
 // source is where a rule comes from, and how code cites it.
 type source struct {
 	rule  Rule
 	group string
 	cite  string // what stands in the code
-	host  string // file: function, for what is the host's
+	host  bool   // it is the host's to follow
 }
 
 const (
@@ -28,110 +28,69 @@ const (
 	our      = "our own"
 )
 
+// ShowHostSteps plays what of Figure 13 is the host's, and counts how often each step was seen.
+// Packages that are hosts import this one: see figure13_test.go, which is outside of it.
+var ShowHostSteps func(*testing.T) map[Rule]int
+
 var sources = func() (all []source) {
 	for r := AE1; r <= L4; r++ {
 		all = append(all, source{rule: r, group: figure2, cite: "Fig2/" + r.String()})
 	}
 	for r := IS1; r <= IS8; r++ {
 		all = append(all, source{rule: r, group: figure13,
-			cite: "Fig13/" + strings.TrimPrefix(r.String(), "IS.")})
-	}
-	// Steps 2 to 4 move bytes: a snapshot is a file of the host, and the core hears of whole ones.
-	for r, host := range map[Rule]string{
-		IS2: "snap/snap.go: Save", IS3: "snap/write.go: Write", IS4: "replica/replica.go: Shipped",
-	} {
-		all[r-1].host = host
-	}
-	for _, r := range []Rule{
-		PreVote, Disruption, CheckQuorum, ReadIndex, Transfer, ParallelDisk, Membership, Compaction,
-	} {
-		all = append(all, source{rule: r, group: sections, cite: r.String()})
+			cite: "Fig13/" + strings.TrimPrefix(r.String(), "IS."),
+			// A snapshot is a file of the host, and the core hears of whole ones.
+			host: r == IS2 || r == IS3 || r == IS4})
 	}
 	return append(all,
 		source{rule: LeaderDisk, group: our, cite: "DIFFERS(4)"},
 		source{rule: ConnectionLost, group: our, cite: "DIFFERS(5)"})
 }()
 
+// tally is how many of a group are cited and shown.
+type tally struct{ good, all int }
+
 func TestRules(t *testing.T) {
-	c := replayScripts(t)
-	count := map[string][3]int{} // rules; cited and shown here; the host's
+	c, host := replayScripts(t), ShowHostSteps(t)
+	tour := readTour(t)
+	here, everywhere := citedIn(t, "raft"), citedIn(t, "")
+	count := map[string]tally{}
 	for _, s := range sources {
-		n := count[s.group]
-		n[0]++
-		if s.host != "" {
-			n[2]++
-			count[s.group] = n
-			checkHost(t, s)
-			t.Logf("%-8s %-14s host: %s", s.rule, "", s.host)
-			continue
+		cited, shown, how := here.of(s.cite), len(c.rules[s.rule]), "scripts"
+		if s.host {
+			cited, shown, how = everywhere.of(s.cite), host[s.rule], "times in figure13_test.go"
 		}
-		cited, shown := citations(t, s.cite), len(c.rules[s.rule])
 		if len(cited) == 0 {
-			t.Errorf("%v: no line of this package cites %s", s.rule, s.cite)
+			t.Errorf("%v: no line of code cites %s", s.rule, s.cite)
 		}
 		if shown == 0 {
-			t.Errorf("%v: no script shows it", s.rule)
+			t.Errorf("%v: nothing shows it", s.rule)
 		}
-		if len(cited) > 0 && shown > 0 {
-			n[1]++
+		toured := s.group == our || strings.Contains(tour, "\n| "+s.rule.String()+" ")
+		if !toured {
+			t.Errorf("%v: docs/raft.md does not say where it is", s.rule)
+		}
+		n := count[s.group]
+		n.all++
+		if len(cited) > 0 && shown > 0 && toured {
+			n.good++
 		}
 		count[s.group] = n
-		t.Logf("%-8s in %3d scripts, cited at %s", s.rule, shown, strings.Join(cited, ", "))
+		t.Logf("%-8s in %3d %s, cited at %s", s.rule, shown, how, strings.Join(cited, ", "))
 	}
+	count[sections] = checkSections(t, tour, c, everywhere)
+	var line []string
 	for _, group := range []string{figure2, figure13, sections, our} {
 		n := count[group]
-		rest := ""
-		if n[2] > 0 {
-			rest = fmt.Sprintf(" (the other %d move bytes, and are the host's)", n[2])
-		}
-		t.Logf("%s: %d/%d cited and shown%s", group, n[1], n[0], rest)
+		line = append(line, fmt.Sprintf("%s: %d/%d", group, n.good, n.all))
 	}
+	t.Logf("cited and shown: %s", strings.Join(line, " · "))
 	for reason := NoReason + 1; reason < reasonCount; reason++ {
 		if len(c.reasons[reason]) == 0 {
 			t.Errorf("no script shows the reason %q", wordings[reason].words)
 		}
 	}
 	t.Logf("reasons: %d/%d shown; %d scripts", len(c.reasons), int(reasonCount)-1, c.scripts)
-}
-
-// citations are the places in this package's code that cite something.
-func citations(t *testing.T, cite string) (at []string) {
-	t.Helper()
-	// Not §6.4 where §6 is meant, nor Fig2/L.2 where Fig2/L.21 were.
-	word := regexp.MustCompile(regexp.QuoteMeta(cite) + `($|[^0-9.]|\.($|[^0-9]))`)
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range files {
-		if strings.HasSuffix(path, "_test.go") ||
-			slices.Contains([]string{"doc.go", "rule.go", "format.go"}, path) {
-			continue // they name rules, and follow none
-		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, line := range strings.Split(string(text), "\n") {
-			if _, comment, ok := strings.Cut(line, "//"); ok && word.MatchString(comment) {
-				at = append(at, fmt.Sprintf("%s:%d", path, i+1))
-			}
-		}
-	}
-	return at
-}
-
-// checkHost checks that a rule which is the host's lives where the table says.
-func checkHost(t *testing.T, s source) {
-	t.Helper()
-	path, function, _ := strings.Cut(s.host, ": ")
-	text, err := os.ReadFile(filepath.Join("..", path))
-	if err != nil {
-		t.Errorf("%v: %v", s.rule, err)
-	}
-	if !regexp.MustCompile(`(?m)^func (\([^)]*\) )?` + function + `\(`).Match(text) {
-		t.Errorf("%v: there is no %s in %s", s.rule, function, path)
-	}
 }
 
 // coverage is what scripts show.
@@ -234,17 +193,18 @@ func TestDivergencesAreExplained(t *testing.T) {
 		t.Fatal(err)
 	}
 	entries := regexp.MustCompile(`(?m)^## DIFFERS\(([0-9]+)\)`).FindAllSubmatch(text, -1)
+	cited := citedIn(t, "raft")
 	for i, e := range entries {
 		n := string(e[1])
 		if n != fmt.Sprint(i+1) {
 			t.Errorf("docs/divergence.md: entry %d is numbered %s", i+1, n)
 		}
-		if len(citations(t, "DIFFERS("+n+")")) == 0 {
+		if len(cited.of("DIFFERS("+n+")")) == 0 {
 			t.Errorf("docs/divergence.md explains DIFFERS(%s), which no code cites", n)
 		}
 	}
 	beyond := fmt.Sprintf("DIFFERS(%d)", len(entries)+1)
-	if at := citations(t, beyond); len(at) > 0 || len(entries) == 0 {
+	if at := citedIn(t, "").of(beyond); len(at) > 0 || len(entries) == 0 {
 		t.Errorf("docs/divergence.md does not explain %s, cited at %v", beyond, at)
 	}
 }

@@ -106,6 +106,8 @@ func TestHotPathAllocates(t *testing.T) {
 	}
 }
 
+func itself(id NodeID) NodeID { return id }
+
 // A clone goes its own way, and the same way when it is given the same inputs.
 func TestCloneActsAlike(t *testing.T) {
 	for seed := range uint64(20) {
@@ -120,7 +122,7 @@ func TestCloneActsAlike(t *testing.T) {
 			if n.raft == nil {
 				continue
 			}
-			before := n.raft.AppendState(nil)
+			before := n.raft.AppendState(nil, itself)
 			a, b := n.raft.Clone(), n.raft.Clone()
 			for range 50 {
 				for _, r := range []*Raft{a, b} {
@@ -130,11 +132,11 @@ func TestCloneActsAlike(t *testing.T) {
 					r.Persisted(r.disk.seq)
 				}
 			}
-			if !bytes.Equal(a.AppendState(nil), b.AppendState(nil)) {
-				s.fail("two clones differ:\n%s\n%s", a.AppendState(nil), b.AppendState(nil))
+			if !bytes.Equal(a.AppendState(nil, itself), b.AppendState(nil, itself)) {
+				s.fail("two clones differ:\n%q\n%q", a.AppendState(nil, itself), b.AppendState(nil, itself))
 			}
-			if !bytes.Equal(before, n.raft.AppendState(nil)) {
-				s.fail("a clone changed its origin:\n%s\n%s", before, n.raft.AppendState(nil))
+			if !bytes.Equal(before, n.raft.AppendState(nil, itself)) {
+				s.fail("a clone changed its origin:\n%q\n%q", before, n.raft.AppendState(nil, itself))
 			}
 		}
 	}

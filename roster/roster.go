@@ -151,12 +151,12 @@ func (r Roster) Withdraw(node uint64) Roster {
 	})
 }
 
-// Located returns a roster with the addresses that where knows of the numbers' newest entries.
-func (r Roster) Located(where func(node uint64) string) Roster {
+// Located returns a roster whose numbers' newest entries have the addresses that where gives.
+func (r Roster) Located(where func(Entry) string) Roster {
 	out := slices.Clone(r)
 	for i := range out {
 		if last, _ := out.last(out[i].Node); last == i {
-			out[i].Peer = cmp.Or(where(out[i].Node), out[i].Peer)
+			out[i].Peer = where(out[i])
 		}
 	}
 	return out

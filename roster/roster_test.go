@@ -104,8 +104,11 @@ func TestNumbersAreUsedOnce(t *testing.T) {
 }
 
 func TestLocated(t *testing.T) {
-	got := sample().Located(func(node uint64) string {
-		return map[uint64]string{1: "new:1"}[node]
+	got := sample().Located(func(e Entry) string {
+		if e.Node == 1 {
+			return "new:1"
+		}
+		return e.Peer
 	})
 	want := sample()
 	want[1].Peer = "new:1"

@@ -22,6 +22,7 @@ type AdminRequest struct {
 	Peer        string  `json:"peer,omitempty"`        // host:port; add, join
 	Incarnation string  `json:"incarnation,omitempty"` // join
 	TimeoutMs   uint64  `json:"timeout_ms,omitempty"`
+	Stale       bool    `json:"-"` // list: take what the node asked has applied
 }
 
 // AdminReply says what came of it: with a Code, why not, in words.
@@ -31,6 +32,7 @@ type AdminReply struct {
 	Outcome Outcome `json:"outcome"`
 	Index   uint64  `json:"index,omitempty"` // of the log, that shows it
 	Term    uint64  `json:"term,omitempty"`
+	StaleMs uint64  `json:"-"` // with Stale: since the node asked heard a leader
 
 	Leader  uint64         `json:"leader,omitempty"`
 	Joint   bool           `json:"joint,omitempty"`

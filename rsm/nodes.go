@@ -7,9 +7,9 @@ import (
 	"drystone/cow"
 )
 
-// A node session (th.§6.3) carries the requests of one boot of one node: its batches are numbered
-// from 1, applied strictly in order and each at most once, so that the node may send one again to
-// whoever leads.
+// A node session (thesis §6.3) carries the requests of one boot of one node: its batches are
+// numbered from 1, applied strictly in order and each at most once, so that the node may send one
+// again to whoever leads.
 
 // nodeSession is one boot's. It belongs to the State with the same epoch, and is copied before a
 // change when a snapshot shares it.

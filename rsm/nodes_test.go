@@ -14,6 +14,7 @@ func batch(node, boot, number, ack uint64, texts ...string) rsm.Batch {
 	return b
 }
 
+// thesis §6.3: a session's commands are numbered, and a repeat is not executed again.
 func TestBatchesComeInOrderOnce(t *testing.T) {
 	r := newReplica(t)
 	for _, step := range []struct {

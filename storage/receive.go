@@ -43,6 +43,7 @@ func (s *Store) Receive(meta raft.SnapshotMeta, size int64) (*Incoming, error) {
 	if err := s.remove(stale); err != nil {
 		return nil, fmt.Errorf("receive snapshot: %w", err)
 	}
+	// Fig13/2: create the file with the first piece; a later try finds it.
 	file, err := s.dir.Open(part.Name)
 	if errors.Is(err, fs.ErrNotExist) {
 		file, err = s.dir.Create(part.Name)
@@ -98,6 +99,7 @@ func (in *Incoming) Write(b []byte) error {
 	if int64(len(b)) > in.size-in.have {
 		return in.damage("more bytes arrived than were announced")
 	}
+	// Fig13/3: write the piece at its offset: they come in order, so that is where the last one ended.
 	if _, err := in.file.WriteAt(b, in.have); err != nil {
 		return in.failed(err)
 	}

@@ -172,7 +172,7 @@ func (p *peer) read(l *link, r *bufio.Reader) error {
 			p.counters.receivedFrames += uint64(len(batch))
 			p.counters.receivedBytes += uint64(size)
 			p.mu.Unlock()
-			p.t.handler.Receive(p.id, batch)
+			p.t.handler.Receive(l.hello, batch)
 		}
 		if err != nil {
 			return err

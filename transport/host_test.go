@@ -116,7 +116,8 @@ func (h *host) Met(hello wire.Hello) {
 	})
 }
 
-func (h *host) Receive(from raft.NodeID, ms []wire.Message) {
+func (h *host) Receive(hello wire.Hello, ms []wire.Message) {
+	from := raft.NodeID(hello.Node)
 	if h.receive != nil {
 		h.receive(from, ms)
 		return

@@ -128,6 +128,8 @@ func (p *peer) takeInto(in Incoming, b *bulk, offer wire.ShipOffer) error {
 	if err != nil {
 		return err
 	}
+	// Fig13/4: reply, and wait for more pieces until the last.
+	// DIFFERS(10): one reply, of what is there from earlier tries, is for all pieces.
 	if err := b.say(wire.ShipHave{Bytes: uint64(have), Sum: sum}); err != nil {
 		return &brokenError{err}
 	}

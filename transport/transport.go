@@ -63,9 +63,10 @@ type Handler interface {
 	Check(wire.Hello) wire.HelloReply
 	// Met tells of a handshake that both sides accepted. It returns before Receive is called.
 	Met(wire.Hello)
-	// Receive takes everything that had arrived on a connection. The messages and the slice are
+	// Receive takes everything that had arrived on a connection, and who said hello on it: it may
+	// come late, when another directory of that number has been met. The messages and the slice are
 	// the Handler's to keep.
-	Receive(from raft.NodeID, messages []wire.Message)
+	Receive(from wire.Hello, messages []wire.Message)
 	// Lost tells at once that an established connection with a peer broke, in either direction;
 	// once until the next Met, however many connections break. Closing by this side is no break.
 	Lost(raft.NodeID)

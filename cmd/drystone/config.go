@@ -142,6 +142,8 @@ func valueWords(f *pflag.Flag, err error) string {
 		return "true or false is needed"
 	case "duration":
 		return "a duration is needed, such as 50ms, 2s or 10m"
+	case "float64":
+		return "a number is needed"
 	case "uint64", "uint16", "int":
 		return "a whole number is needed"
 	}

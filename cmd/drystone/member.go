@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"text/tabwriter"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"drystone/client"
+	"drystone/rsm"
 )
 
 func newMemberCommand(g *globals) *cobra.Command {
@@ -16,11 +18,13 @@ func newMemberCommand(g *globals) *cobra.Command {
 	c.AddCommand(
 		&cobra.Command{
 			Use: "list", Short: "Who belongs to the cluster", Args: noArguments,
+			Long: `Who belongs to the cluster, as its leader knows it. If none answers within half of
+--timeout, it is what one node has applied, and standard error says so.`,
 			RunE: func(c *cobra.Command, _ []string) error {
 				return g.members(c, "", func(ctx context.Context, cl *client.Client) (
 					client.Members, error,
 				) {
-					return cl.Members(ctx)
+					return g.listMembers(ctx, c, cl)
 				})
 			},
 		},
@@ -76,6 +80,26 @@ under the same number: start it with --join. It is a learner until it has everyt
 		},
 	)
 	return c
+}
+
+// listMembers asks the leader, and without one whoever answers.
+func (g *globals) listMembers(ctx context.Context, c *cobra.Command, cl *client.Client) (
+	client.Members, error,
+) {
+	half, cancel := context.WithTimeout(ctx, g.timeout/2)
+	defer cancel()
+	m, err := cl.Members(half, client.ReadOptions{})
+	var e *client.Error
+	if !errors.As(err, &e) || e.Code != string(rsm.CodeNoLeader) {
+		return m, err
+	}
+	stale, failed := cl.Members(ctx, client.ReadOptions{Stale: true})
+	if failed != nil {
+		return m, err
+	}
+	c.PrintErrf("no leader answers; this is what %s has applied, up to index %d\n", stale.Endpoint,
+		stale.Index)
+	return stale, nil
 }
 
 func newLeaderCommand(g *globals) *cobra.Command {

@@ -87,7 +87,8 @@ Exit status: 0 applied or read; 1 refused or failed, nothing was done, safe to r
 	group("use", newPushCommand(g), newPopCommand(g), newTopCommand(g), newSizeCommand(g),
 		newStackCommand(g))
 	group("change", newMemberCommand(g), newLeaderCommand(g))
-	group("look", newStatusCommand(g), newInspectCommand(g), newExplainCommand(g), newSimCommand())
+	group("look", newStatusCommand(g), newInspectCommand(g), newExplainCommand(g), newSimCommand(),
+		newTortureCommand(), newCheckCommand())
 	root.AddCommand(newVersionCommand(g))
 	return root
 }

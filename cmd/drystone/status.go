@@ -51,6 +51,8 @@ type nodeView struct {
 	HTTP    string      `json:"http"`
 	Answers bool        `json:"answers"`
 	Voter   bool        `json:"voter"`
+	Learner bool        `json:"learner"`         // a member that does not count yet
+	Lag     *uint64     `json:"lag,omitempty"`   // entries that its leader knows it lacks
 	Error   string      `json:"error,omitempty"` // why it does not answer
 	Status  *rsm.Status `json:"status,omitempty"`
 }
@@ -117,29 +119,33 @@ func (o *clusterView) add(v nodeView) {
 	o.Nodes = append(o.Nodes, v)
 }
 
-// nameSilent fills in what the others know of nodes that don't answer, and adds members that
-// nobody has an address of.
+// nameSilent says who is a member by the word of the node that knows best, fills in what the others
+// know of nodes that don't answer, and adds members that nobody has an address of.
 func (o *clusterView) nameSilent() {
-	for _, teller := range slices.Clone(o.Nodes) {
+	for _, teller := range o.Nodes {
 		if teller.Status == nil {
 			continue
 		}
 		for _, m := range teller.Status.Members {
-			known := false
 			for i := range o.Nodes {
 				n := &o.Nodes[i]
 				if n.ID == 0 && m.HTTP != "" && n.HTTP == strings.TrimPrefix(m.HTTP, "http://") {
 					n.ID = m.ID
 				}
-				if n.ID == m.ID {
-					n.Voter, known = n.Voter || m.Voter, true
-				}
 			}
-			if !known {
+		}
+	}
+	if best := o.knowsBest(); best != nil {
+		for _, m := range best.Members {
+			at := slices.IndexFunc(o.Nodes, func(n nodeView) bool { return n.ID == m.ID })
+			if at < 0 {
+				at = len(o.Nodes)
 				o.Nodes = append(o.Nodes, nodeView{
-					ID: m.ID, HTTP: m.HTTP, Voter: m.Voter, Error: "has not been heard of",
+					ID: m.ID, HTTP: m.HTTP, Error: "has not been heard of",
 				})
 			}
+			n := &o.Nodes[at]
+			n.Voter, n.Learner, n.Lag = m.Voter, !m.Voter, m.Lag
 		}
 	}
 	// An address where nothing answers and that no node owns says nothing about the cluster, once
@@ -149,6 +155,23 @@ func (o *clusterView) nameSilent() {
 	}
 }
 
+// knowsBest is the status of the newest leader, or else of the node that has applied most: one that
+// was removed, or was away, tells of members that are none any more.
+func (o *clusterView) knowsBest() (best *rsm.Status) {
+	rank := func(s *rsm.Status) []uint64 {
+		if s.Role == "leader" {
+			return []uint64{1, s.Term, s.Applied}
+		}
+		return []uint64{0, s.Applied, s.Term}
+	}
+	for _, n := range o.Nodes {
+		if n.Status != nil && (best == nil || slices.Compare(rank(n.Status), rank(best)) > 0) {
+			best = n.Status
+		}
+	}
+	return best
+}
+
 func (o *clusterView) answered() bool {
 	return slices.ContainsFunc(o.Nodes, func(n nodeView) bool { return n.Answers })
 }
@@ -156,11 +179,14 @@ func (o *clusterView) answered() bool {
 // judge reaches the verdict. The first that applies counts.
 func (o *clusterView) judge() {
 	var voters, up int
-	var silent, waiting, unwell []string
+	var silent, waiting, unwell, others []string
 	for _, n := range o.Nodes {
 		name := fmt.Sprintf("node %d", n.ID)
 		if n.Voter {
 			voters++
+		} else {
+			others = append(others, n.asideWords())
+			continue
 		}
 		if n.Status == nil {
 			silent = append(silent, name)
@@ -213,6 +239,25 @@ func (o *clusterView) judge() {
 		o.Verdict = "ok"
 		o.Reason = fmt.Sprintf("node %d leads; %s, and %s", o.Leader, count, spareWords(up-majority))
 	}
+	o.Reason = strings.Join(append([]string{o.Reason}, others...), "; ")
+}
+
+// asideWords tells of a node that counts for nothing: a learner, or no member.
+func (n *nodeView) asideWords() string {
+	behind := ""
+	if n.Lag != nil && *n.Lag > 0 {
+		behind = fmt.Sprintf(", behind by %d", *n.Lag)
+	}
+	switch {
+	case !n.Learner && n.Status != nil:
+		return fmt.Sprintf("node %d is no member: %s", n.ID, n.Status.Reason)
+	case !n.Learner:
+		return fmt.Sprintf("node %d is no member", n.ID)
+	case n.Status == nil:
+		return fmt.Sprintf("node %d is a learner%s, and silent: it counts for nothing", n.ID, behind)
+	}
+	return fmt.Sprintf("node %d is a learner%s: it becomes a voter once it has caught up", n.ID,
+		behind)
 }
 
 func spareWords(n int) string {
@@ -273,7 +318,11 @@ func (o *clusterView) print(w io.Writer) {
 		}
 		s := n.Status
 		if s == nil {
-			t.add(id, dash(n.HTTP), "-", "-", "-", "-", "-", "silent", n.Error)
+			role := "-"
+			if n.Learner {
+				role = "learner"
+			}
+			t.add(id, dash(n.HTTP), role, "-", "-", "-", "-", "silent", n.Error)
 			continue
 		}
 		note := ""

@@ -5,9 +5,11 @@ package proc
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -30,11 +32,37 @@ func Main(m *testing.M) int {
 	return m.Run()
 }
 
+// noteSources has the go tool see what a test of the binary depends on, which no import says: it
+// would answer from its cache of results otherwise, whatever has changed. It notes the files that
+// a test looks at.
+func noteSources() error {
+	out, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		return err
+	}
+	root := filepath.Dir(strings.TrimSpace(string(out)))
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && path != root && strings.HasPrefix(d.Name(), ".") {
+			return fs.SkipDir
+		}
+		if filepath.Ext(path) == ".go" && !strings.HasSuffix(path, "_test.go") {
+			_, err = os.Stat(path)
+		}
+		return err
+	})
+}
+
 // Binary is the path of a drystone built from this module, once per test binary. The directory
 // it is in is removed by Main.
 func Binary(tb testing.TB) string {
 	tb.Helper()
 	build.once.Do(func() {
+		if build.err = noteSources(); build.err != nil {
+			return
+		}
 		if build.dir, build.err = os.MkdirTemp("", "drystone-test-"); build.err != nil {
 			return
 		}

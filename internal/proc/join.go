@@ -29,6 +29,12 @@ func (c *Cluster) Join(peer string) *Node {
 	return n
 }
 
+// Move gives a node that does not run another peer address, which it is to be started with.
+func (n *Node) Move() {
+	n.tb.Helper()
+	n.Peer = Loopback(FreePorts(n.tb, 1)[0])
+}
+
 // Wipe empties the data directory of a node that does not run.
 func (n *Node) Wipe() {
 	n.tb.Helper()

@@ -2,61 +2,19 @@ package proc
 
 import (
 	"math/rand/v2"
-	"net"
-	"strconv"
-	"sync"
 	"testing"
-)
 
-// Ports are drawn below the range that the kernel takes for outgoing connections: none of those
-// can take a port between the moment it was found free and the moment a node binds it.
-const (
-	portMin = 10_240
-	portMax = 32_000
+	"drystone/internal/ports"
 )
-
-// drawn are the ports that this process was given before: no two tests get the same.
-var drawn struct {
-	sync.Mutex
-	ports map[int]bool
-}
 
 // FreePorts returns n loopback TCP ports that nobody listens on.
 func FreePorts(tb testing.TB, n int) []int {
 	tb.Helper()
-	var ports []int
-	for tries := 0; len(ports) < n; tries++ {
-		if tries > 1000*n {
-			tb.Fatalf("no %d free ports between %d and %d", n, portMin, portMax)
-		}
-		if port := portMin + rand.IntN(portMax-portMin); draw([]int{port}) {
-			ports = append(ports, port)
-		}
+	free, err := ports.Free(n)
+	if err != nil {
+		tb.Fatal(err)
 	}
-	return ports
-}
-
-// draw takes all of these ports, or none.
-func draw(ports []int) bool {
-	drawn.Lock()
-	defer drawn.Unlock()
-	for _, port := range ports {
-		if drawn.ports[port] {
-			return false
-		}
-		l, err := net.Listen("tcp", Loopback(port))
-		if err != nil {
-			return false
-		}
-		l.Close()
-	}
-	if drawn.ports == nil {
-		drawn.ports = map[int]bool{}
-	}
-	for _, port := range ports {
-		drawn.ports[port] = true
-	}
-	return true
+	return free
 }
 
 // FreeBase returns a base port for `drystone dev --base-port` with so many nodes, at most five:
@@ -69,11 +27,11 @@ func FreeBase(tb testing.TB, nodes int) int {
 	}
 	for range 1000 {
 		base := 1_100 + rand.IntN(8_800)
-		var ports []int
+		var all []int
 		for i := range nodes * portsOfNode {
-			ports = append(ports, base+i/portsOfNode*step+i%portsOfNode)
+			all = append(all, base+i/portsOfNode*step+i%portsOfNode)
 		}
-		if draw(ports) {
+		if ports.Take(all) {
 			return base
 		}
 	}
@@ -82,4 +40,4 @@ func FreeBase(tb testing.TB, nodes int) int {
 }
 
 // Loopback is the address of a port on this machine.
-func Loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+func Loopback(port int) string { return ports.Loopback(port) }
