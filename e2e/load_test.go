@@ -58,8 +58,9 @@ func sendBy(client *http.Client, req *http.Request) (int, string, http.Header) {
 // through random nodes until one acknowledges.
 type load struct {
 	stack   string
-	urls    []string // of nodes that take requests
-	each    int      // pushes of one client
+	urls    []string // of nodes that take requests; see setURLs
+	mu      sync.Mutex
+	each    int // pushes of one client
 	clients int
 	gate    func(done int) bool // whether a client that has done so many may go on
 
@@ -68,6 +69,19 @@ type load struct {
 	tries atomic.Int64
 	stop  atomic.Bool
 	wait  sync.WaitGroup
+}
+
+// setURLs says through which nodes to go from now on.
+func (l *load) setURLs(urls ...string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.urls = urls
+}
+
+func (l *load) url() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.urls[rand.IntN(len(l.urls))]
 }
 
 func (l *load) start(t *testing.T) {
@@ -88,7 +102,7 @@ func (l *load) client(t *testing.T, c int) {
 		deadline := time.Now().Add(time.Minute)
 		for !l.stop.Load() {
 			l.tries.Add(1)
-			status, body, _ := post(l.urls[rand.IntN(len(l.urls))]+"/v1/stacks/"+l.stack+"/push",
+			status, body, _ := post(l.url()+"/v1/stacks/"+l.stack+"/push",
 				"k-"+l.stack+"-"+value, value)
 			if status == http.StatusOK {
 				l.acked[c] = append(l.acked[c], value)

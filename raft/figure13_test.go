@@ -337,6 +337,6 @@ type trusting struct{}
 
 func (trusting) Check(wire.Hello) wire.HelloReply     { return wire.HelloReply{} }
 func (trusting) Met(wire.Hello)                       {}
-func (trusting) Receive(raft.NodeID, []wire.Message)  {}
+func (trusting) Receive(wire.Hello, []wire.Message)   {}
 func (trusting) Lost(raft.NodeID)                     {}
 func (trusting) Refused(raft.NodeID, wire.HelloReply) {}
