@@ -382,6 +382,24 @@ func TestHangingDisk(t *testing.T) {
 	})
 }
 
+// The same where there is no other voter: it serves nobody, and leads again when its disk works.
+func TestOnlyDiskHangs(t *testing.T) {
+	onBoth(t, 2, raft.Members{Voters: []raft.NodeID{1}, Learners: []raft.NodeID{2}},
+		func(t *testing.T, c *cluster) {
+			n := c.elected(1)
+			n.hangs = true
+			c.offer(n, 1)
+			c.run(c.config.DiskTicks + 20)
+			if c.role(1) == raft.Leader {
+				c.fail("n1's disk hangs, and it leads:%s", c.describe())
+			}
+			n.hangs = false
+			c.offer(c.elect(), 1)
+			c.run(5)
+			c.applied(1, 2)
+		})
+}
+
 // Peers that follow the protocol send none of this; it changes nothing.
 func TestMalformed(t *testing.T) {
 	onBoth(t, 3, voters(3), func(t *testing.T, c *cluster) {

@@ -1,5 +1,5 @@
 // Package etcdraft is go.etcd.io/raft behind the interface of package raft: the same log, the
-// same messages, the same Ready. docs/adr/0011-etcd-engine.md has the decisions.
+// same messages, the same Ready. docs/adr/0012-etcd-engine.md has the decisions.
 //
 // etcd's RawNode decides elections, replication and commitment. What it leaves to its host, or
 // does otherwise than the rest of this house relies on, is here: when to stand (timer.go), what
@@ -140,9 +140,11 @@ func (e *Engine) Tick() {
 		e.tickLeader()
 	} else {
 		e.quiet++
-		// etcd's own timer would fire when entropy says so. It still has to know how long ago a
-		// leader was heard, to refuse votes (thesis §4.2.3).
-		e.node.TickQuiesced()
+		if e.quiet >= e.config.ElectionTicks {
+			// thesis §4.2.3: who hears no leader is loyal to none. etcd would find that out by its own
+			// timer, which stands still.
+			_ = e.node.ForgetLeader()
+		}
 		e.tickTimer()
 	}
 	e.settle()
@@ -160,19 +162,24 @@ func (e *Engine) tickLeader() {
 	e.node.Tick()
 }
 
-// stepDown gives up leadership within the term. etcd does so when a majority was silent between
-// two checks: the first of these begins to count, the second finds nobody. A sole voter hears
-// itself, and stays: nobody else could lead.
+// stepDown gives up leadership. etcd does so within the term when a majority was silent between
+// two checks: the first of these begins to count, the second finds nobody. A sole voter always
+// hears itself, and gives up for a higher term, which costs nobody else a thing.
 func (e *Engine) stepDown() {
-	for range 2 {
-		e.tell(pb.MsgCheckQuorum)
-	}
+	e.tell(pb.MsgCheckQuorum, 0)
+	e.tell(pb.MsgCheckQuorum, 0)
 	e.settle()
+	if e.at.role == raft.Leader {
+		e.tell(pb.MsgHeartbeatResp, e.at.hard.CurrentTerm+1)
+		e.settle()
+	}
 }
 
-// tell gives the RawNode one of the messages that its own timer would.
-func (e *Engine) tell(t pb.MessageType) {
-	_ = e.node.Step(&pb.Message{Type: t.Enum(), From: new(uint64(etcd.LocalAppendThread))})
+// tell gives the RawNode a message that nobody sent.
+func (e *Engine) tell(t pb.MessageType, term raft.Term) {
+	_ = e.node.Step(&pb.Message{
+		Type: t.Enum(), From: new(uint64(etcd.LocalAppendThread)), Term: new(uint64(term)),
+	})
 }
 
 // Propose appends one command to a leader's log. Errors: raft.NotLeaderError,

@@ -205,7 +205,7 @@ func (e *Engine) advanceMembers() bool {
 
 // retire tells everybody what is committed, and the most complete voter to stand (DIFFERS(9)).
 func (e *Engine) retire() {
-	e.tell(pb.MsgBeat)
+	e.tell(pb.MsgBeat, 0)
 	var heir raft.Progress
 	for _, p := range e.progress() {
 		if e.members().IsVoter(p.ID) && p.Match > heir.Match {
