@@ -24,8 +24,11 @@ const (
 	maxEntryBytes   = 4 << 20
 	maxRequestBytes = 24 << 20
 
-	// AppendEntries under way to one peer: with maxEntryBytes each they fit into its queue.
-	maxAppendsInflight = 12
+	// What is under way to one peer. It shares a connection, and in the end a disk, with what must
+	// not wait, so a message is small, and all are no more than a fast disk syncs in a heartbeat.
+	maxAppendBytes   = 256 << 10
+	maxAppends       = 64
+	maxInflightBytes = 2 * maxEntryBytes
 )
 
 // Config is what a node is started with. Zero durations, sizes and counts take the defaults of
@@ -119,8 +122,9 @@ func (c *Config) raftConfig(id storage.Identity) raft.Config {
 		HeartbeatTicks: c.ticks(c.Heartbeat),
 		ElectionTicks:  c.ticks(c.Election),
 		DiskTicks:      c.ticks(c.DiskTimeout),
-		MaxAppendBytes: 1 << 20,
-		MaxInflight:    maxAppendsInflight,
+		MaxAppendBytes: maxAppendBytes,
+		MaxInflight:    maxAppends,
+		InflightBytes:  maxInflightBytes,
 		TrailingBytes:  int(c.TrailingBytes),
 		MaxApplyBytes:  16 << 20,
 	}

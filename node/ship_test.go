@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -370,10 +371,15 @@ func TestDamagedSnapshotIsReplaced(t *testing.T) {
 		x.must(leader, push("large", strings.Repeat("v", 1<<20)))
 	}
 	x.churn(leader, last, 0)
-	files, err := filepath.Glob(filepath.Join(x.configs[leader].Dir, "snap-*"))
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
+	var files []string
+	x.wait("whole snapshots alone", func() bool {
+		var err error
+		files, err = filepath.Glob(filepath.Join(x.configs[leader].Dir, "snap-*"))
+		if err != nil || len(files) == 0 {
+			t.Fatal(files, err)
+		}
+		return !slices.ContainsFunc(files, func(f string) bool { return filepath.Ext(f) == ".tmp" })
+	})
 	for _, name := range files {
 		flip(t, name, 1<<19)
 	}

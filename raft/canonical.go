@@ -207,8 +207,10 @@ func (c *canonical) leader(l *leader) {
 		c.numbers(p.nextIndex, p.matchIndex, Index(p.state), p.told, p.matched, Index(p.installs))
 		c.flags(p.asked, p.shipping)
 		c.meta(p.shipped)
-		c.number(len(p.inflight))
-		c.numbers(p.inflight...)
+		c.number(len(p.inflight.messages))
+		for _, m := range p.inflight.messages {
+			c.numbers(m.last, Index(m.bytes))
+		}
 	}
 	c.number(len(l.reads.waiting))
 	for _, id := range l.reads.waiting {

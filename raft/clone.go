@@ -37,7 +37,8 @@ func (l *leader) clone() *leader {
 	c := *l
 	c.progress = slices.Clone(l.progress)
 	for i := range c.progress {
-		c.progress[i].inflight = slices.Clone(c.progress[i].inflight)
+		f := &c.progress[i].inflight
+		f.messages = slices.Clone(f.messages)
 	}
 	c.reads.waiting = slices.Clone(l.reads.waiting)
 	c.reads.rounds = slices.Clone(l.reads.rounds)

@@ -72,6 +72,7 @@ func newSim(t *testing.T, seed uint64, n int, members Members) *sim {
 	s.config = Config{
 		Seed: seed, HeartbeatTicks: 2, ElectionTicks: 6, DiskTicks: 40,
 		MaxAppendBytes: 1 + s.rng.IntN(300), MaxInflight: 1 + s.rng.IntN(4),
+		InflightBytes: 1 + s.rng.IntN(600),
 		TrailingBytes: s.rng.IntN(200), MaxApplyBytes: 1 + s.rng.IntN(300),
 	}
 	s.drawWeights()

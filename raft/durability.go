@@ -191,10 +191,7 @@ func (r *Raft) takeApply() []Entry {
 		return nil
 	}
 	entries = entries[:fitting(entries, room)]
-	total := 0
-	for i := range entries {
-		total += entries[i].bytes()
-	}
+	total := weigh(entries)
 	last = entries[len(entries)-1].Index
 	a.bytes += total
 	a.chunks = append(a.chunks, chunk{last, total})

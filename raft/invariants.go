@@ -71,8 +71,15 @@ func (r *Raft) checkLeader(l *leader) {
 		p := &l.progress[i]
 		r.assert(p.matchIndex < p.nextIndex || p.state == ProgressSnapshot, "next is behind match")
 		r.assert(p.nextIndex <= last+1 && p.matchIndex <= last, "a peer is ahead of its leader")
-		r.assert(len(p.inflight) <= r.config.MaxInflight, "too much under way")
+		p.inflight.check(r)
 	}
+}
+
+func (f *inflight) check(r *Raft) {
+	n := len(f.messages)
+	r.assert(n <= r.config.MaxInflight, "too many messages under way")
+	r.assert(n <= 1 || f.bytes <= r.config.InflightBytes, "too many bytes under way")
+	r.assert(n > 0 || f.bytes == 0, "bytes of nothing under way")
 }
 
 // checkDelta looks at a state and the one before.

@@ -47,6 +47,14 @@ func (l *log) position(i Index) Position {
 	return Position{i, t}
 }
 
+// at returns the entry at i, and whether it is there: not compacted, nor beyond the end.
+func (l *log) at(i Index) (Entry, bool) {
+	if i <= l.base.Index || i > l.lastIndex() {
+		return Entry{}, false
+	}
+	return l.entries[i-l.base.Index-1], true
+}
+
 // slice returns the entries from first to last, both included, for reading only.
 func (l *log) slice(first, last Index) []Entry {
 	if first > last {
@@ -64,6 +72,14 @@ func (l *log) limited(first Index, maxBytes int) []Entry {
 	}
 	all := l.slice(first, l.lastIndex())
 	return all[:fitting(all, maxBytes):len(all)]
+}
+
+// weigh is the bytes of entries, as all limits count them.
+func weigh(entries []Entry) (total int) {
+	for i := range entries {
+		total += entries[i].bytes()
+	}
+	return total
 }
 
 // fitting counts the leading entries that weigh at most maxBytes together, and at least one.

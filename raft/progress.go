@@ -22,30 +22,62 @@ type progress struct {
 	quiet      int   // ticks since anything was heard of it
 	told       Index // the highest commitIndex it was told, as far as its log goes
 
-	asked    bool    // probe: an AppendEntries is under way
-	inflight []Index // replicate: last index of each AppendEntries under way, ascending
-	matched  Index   // replicate: matchIndex at the last HeartbeatReply
+	asked    bool     // probe: an AppendEntries is under way
+	inflight inflight // replicate: the AppendEntries under way
+	matched  Index    // replicate: matchIndex at the last HeartbeatReply
 
 	shipping bool         // snapshot: the host is at it
 	shipped  SnapshotMeta // snapshot: stands on its disk; the answer to InstallSnapshot is missing
 	installs int          // snapshot: how often InstallSnapshot was repeated
 }
 
+// inflight is the AppendEntries that were sent to a peer ahead of its replies. It is bounded in
+// messages and in bytes: what is under way stands before whatever is sent next, and must be taken
+// in, written and synced before it is acknowledged.
+type inflight struct {
+	messages []sent // ascending
+	bytes    int    // of all their entries
+}
+
+type sent struct {
+	last  Index // of its entries
+	bytes int
+}
+
+func (f *inflight) add(last Index, bytes int) {
+	f.messages = append(f.messages, sent{last, bytes})
+	f.bytes += bytes
+}
+
+// upTo forgets what an acknowledgement of i covers.
+func (f *inflight) upTo(i Index) {
+	n := 0
+	for n < len(f.messages) && f.messages[n].last <= i {
+		f.bytes -= f.messages[n].bytes
+		n++
+	}
+	f.messages = f.messages[:copy(f.messages, f.messages[n:])]
+}
+
+func (f *inflight) clear() { f.messages, f.bytes = f.messages[:0], 0 }
+
 func (p *progress) becomeProbe(next Index) {
 	assert(next > p.matchIndex, "sends what is known to be there")
 	p.state, p.nextIndex = ProgressProbe, next
-	p.asked, p.inflight = false, p.inflight[:0]
+	p.asked = false
+	p.inflight.clear()
 }
 
 func (p *progress) becomeReplicate() {
 	p.state, p.nextIndex = ProgressReplicate, p.matchIndex+1
-	p.inflight, p.matched = p.inflight[:0], p.matchIndex
+	p.inflight.clear()
+	p.matched = p.matchIndex
 	p.shipping, p.shipped = false, SnapshotMeta{}
 }
 
 func (p *progress) becomeSnapshot() {
 	p.state = ProgressSnapshot
-	p.inflight = p.inflight[:0]
+	p.inflight.clear()
 	p.shipping, p.shipped, p.installs = false, SnapshotMeta{}, 0
 }
 
@@ -57,11 +89,7 @@ func (p *progress) advanceMatch(i Index) bool {
 	}
 	p.matchIndex = i
 	p.nextIndex = max(p.nextIndex, i+1)
-	n := 0
-	for n < len(p.inflight) && p.inflight[n] <= i {
-		n++
-	}
-	p.inflight = p.inflight[:copy(p.inflight, p.inflight[n:])]
+	p.inflight.upTo(i)
 	return true
 }
 

@@ -16,6 +16,7 @@ type Config struct {
 	DiskTicks      int    // a leader whose oldest write is older gives up leadership; 0: never
 	MaxAppendBytes int    // in one AppendEntries; one entry may exceed it alone (1 MiB)
 	MaxInflight    int    // AppendEntries under way to one follower (64)
+	InflightBytes  int    // and the entries in them; one message may exceed it alone (8 MiB)
 	Admitted       Index  // of the configuration that let this disk in; 0: the first one
 	TrailingBytes  int    // kept behind a snapshot, for short absences; 0: none
 	MaxApplyBytes  int    // handed out in Ready.Apply and not yet reported Applied (16 MiB)
@@ -33,6 +34,7 @@ func (c Config) WithDefaults() Config {
 	set(&c.ElectionTicks, 30)
 	set(&c.MaxAppendBytes, 1<<20)
 	set(&c.MaxInflight, 64)
+	set(&c.InflightBytes, 8<<20)
 	set(&c.MaxApplyBytes, 16<<20)
 	assert(c.ID != 0, "a node's ID is not zero")
 	assert(c.HeartbeatTicks < c.ElectionTicks, "heartbeats must come within the election timeout")

@@ -60,7 +60,7 @@ func (r *Raft) sendHeartbeat(l *leader, p *progress) {
 func (r *Raft) replicate(l *leader) {
 	for i := range l.progress {
 		p := &l.progress[i]
-		for r.maySend(p) && r.sendAppend(p, r.config.MaxAppendBytes) {
+		for r.maySend(p) && r.sendAppend(p, r.appendBytes(p)) {
 		}
 		if p.told < min(p.matchIndex, r.commitIndex) {
 			r.sendHeartbeat(l, p)
@@ -76,9 +76,19 @@ func (r *Raft) maySend(p *progress) bool {
 	case ProgressProbe:
 		return !p.asked
 	case ProgressReplicate:
-		return len(p.inflight) < r.config.MaxInflight
+		if len(p.inflight.messages) == 0 {
+			return true
+		}
+		next, ok := r.log.at(p.nextIndex)
+		return len(p.inflight.messages) < r.config.MaxInflight &&
+			(!ok || p.inflight.bytes+next.bytes() <= r.config.InflightBytes)
 	}
 	return false
+}
+
+// appendBytes is how much the next AppendEntries to a peer may carry.
+func (r *Raft) appendBytes(p *progress) int {
+	return min(r.config.MaxAppendBytes, max(1, r.config.InflightBytes-p.inflight.bytes))
 }
 
 // sendAppend sends entries from nextIndex on, of at most maxBytes, or none as a probe if that is
@@ -101,7 +111,7 @@ func (r *Raft) sendAppend(p *progress, maxBytes int) bool {
 		p.asked = true
 	case ProgressReplicate:
 		if len(entries) > 0 {
-			p.inflight = append(p.inflight, lastNew)
+			p.inflight.add(lastNew, weigh(entries))
 			p.nextIndex = lastNew + 1
 		}
 	}

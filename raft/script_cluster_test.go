@@ -42,6 +42,7 @@ func (s *script) cmdCluster(args []string) error {
 		take("stall", into(&s.config.DiskTicks)),
 		take("append_bytes", into(&s.config.MaxAppendBytes)),
 		take("inflight", into(&s.config.MaxInflight)),
+		take("inflight_bytes", into(&s.config.InflightBytes)),
 		take("trailing", into(&s.config.TrailingBytes)),
 		take("apply_bytes", into(&s.config.MaxApplyBytes)),
 	)

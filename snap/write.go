@@ -8,9 +8,9 @@ import (
 	"drystone/raft"
 )
 
-// syncBytes is written between syncs: a snapshot of gigabytes must not leave its dirty pages for
-// the log's next sync to wait behind.
-const syncBytes = 8 << 20
+// syncBytes is written between syncs: a snapshot must not leave gigabytes of dirty pages, nor a few
+// megabytes, for the log's next sync to wait behind.
+const syncBytes = 1 << 20
 
 // write writes a whole snapshot and makes it durable; it returns the file's length.
 func write(file disk.File, meta raft.SnapshotMeta, content io.WriterTo) (int64, error) {

@@ -13,8 +13,9 @@ import (
 	"drystone/snap"
 )
 
-// receiveSyncBytes is written between syncs: the log's next sync must not wait behind gigabytes.
-const receiveSyncBytes = 8 << 20
+// receiveSyncBytes is written between syncs. The log's next sync, of this node or of others on the
+// same disk, waits behind no more than that.
+const receiveSyncBytes = 1 << 20
 
 // Incoming is a snapshot that is being received, piece by piece, into a file of its own (§7). What
 // has arrived stays on the disk when it is closed, or the process ends, and is gone on with by the

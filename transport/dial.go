@@ -28,7 +28,15 @@ const (
 	// So many failures in a row are worth a word; fewer are a process that starts.
 	failuresToWarn = 20
 
+	// So much is encoded and written at a time, or one message: what is urgent waits no longer
+	// than for that.
+	burstBytes = 256 << 10
+
 	maxWriteBytes = 1 << 20 // in one write, under one deadline
+
+	// A buffer may be as large as this to be kept when nothing waits: fresh memory is dear, but one
+	// burst must not be paid for for ever.
+	keepBytes = 5 << 20
 )
 
 var errRefused = errors.New("refused")
@@ -143,7 +151,7 @@ func (p *peer) setRefusal(reply wire.HelloReply) {
 	p.mu.Unlock()
 }
 
-// write sends what is queued, all of it at once, until the connection breaks or ctx ends.
+// write sends what is queued, a burst in one write, until the connection breaks or ctx ends.
 func (p *peer) write(ctx context.Context, l *link) {
 	stop := context.AfterFunc(ctx, l.close)
 	defer stop()
@@ -154,32 +162,50 @@ func (p *peer) write(ctx context.Context, l *link) {
 		p.mu.Unlock()
 	}()
 	p.t.running.Go(func() { p.watch(l) })
-	var buffer []byte
+	var messages []wire.Message
+	var frames []byte
 	for {
 		p.mu.Lock()
-		frames, count := p.queue.take(buffer)
+		messages = p.queue.take(messages[:0], burstBytes)
 		p.mu.Unlock()
-		for rest := frames; len(rest) > 0; {
-			piece := rest[:min(len(rest), maxWriteBytes)]
-			l.conn.SetWriteDeadline(time.Now().Add(p.t.config.WriteTimeout))
-			if _, err := l.conn.Write(piece); err != nil {
-				p.breaks(l, err)
+		if len(messages) == 0 {
+			if cap(frames) > keepBytes {
+				frames = nil
+			}
+			select {
+			case <-p.wake:
+				continue
+			case <-l.broken:
 				return
 			}
-			rest = rest[len(piece):]
+		}
+		frames = frames[:0]
+		for _, m := range messages {
+			frames = wire.AppendFrame(frames, m)
+		}
+		clear(messages)
+		if err := p.writeAll(l, frames); err != nil {
+			p.breaks(l, err)
+			return
 		}
 		p.mu.Lock()
 		p.queue.writing = 0
-		p.counters.sentFrames += uint64(count)
+		p.counters.sentFrames += uint64(len(messages))
 		p.counters.sentBytes += uint64(len(frames))
 		p.mu.Unlock()
-		buffer = frames
-		select {
-		case <-p.wake:
-		case <-l.broken:
-			return
-		}
 	}
+}
+
+func (p *peer) writeAll(l *link, frames []byte) error {
+	for len(frames) > 0 {
+		piece := frames[:min(len(frames), maxWriteBytes)]
+		l.conn.SetWriteDeadline(time.Now().Add(p.t.config.WriteTimeout))
+		if _, err := l.conn.Write(piece); err != nil {
+			return err
+		}
+		frames = frames[len(piece):]
+	}
+	return nil
 }
 
 // watch learns that the connection broke from the side on which nothing ever arrives, before a

@@ -1,11 +1,10 @@
 package transport
 
 import (
-	"bufio"
-	"bytes"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"drystone/raft"
@@ -13,88 +12,117 @@ import (
 	"drystone/wire"
 )
 
-// The queue against a list of messages: the same survive, in the same order, within the limit.
+// The queue against two lists of messages: the same survive, the urgent ones go first, each kind in
+// its order, and all within the limit.
 func TestQueueKeepsTheLatest(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.IntRange(0, 2000).Draw(t, "limit")
-		maxBody := rapid.IntRange(0, 400).Draw(t, "max body")
+		maxFrame := rapid.IntRange(100, 500).Draw(t, "max frame")
 		var q queue
-		var spare []byte
-		var model []wire.Message
+		var urgent, rest []wire.Message
 		writing, dropped, gone := 0, 0, 0
-		size := func(m wire.Message) int { return len(wire.AppendFrame(nil, m)) }
+		weigh := func(all []wire.Message) (total int) {
+			for _, m := range all {
+				total += wire.FrameBound(m)
+			}
+			return total
+		}
+		push := func(m wire.Message, to *[]wire.Message) {
+			dropped += q.push(m, limit, maxFrame)
+			if wire.FrameBound(m) > maxFrame {
+				gone++
+				return
+			}
+			*to = append(*to, m)
+			for _, list := range []*[]wire.Message{&rest, &urgent} {
+				for weigh(rest)+weigh(urgent)+writing > limit && len(*list) > 0 {
+					*list = (*list)[1:]
+					gone++
+				}
+			}
+		}
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			switch rapid.IntRange(0, 9).Draw(t, "step") {
 			default:
-				m := wire.Message{Peer: rsm.Forward{
+				push(wire.Message{Peer: rsm.Forward{
 					ElapsedMs: rapid.Uint64().Draw(t, "elapsed"),
 					Batch:     make([]byte, rapid.IntRange(1, 500).Draw(t, "size")),
-				}}
-				dropped += q.push(m, limit, maxBody)
-				if size(m)-wire.HeaderBytes > maxBody {
-					gone++
-					break
-				}
-				model = append(model, m)
-				total := writing
-				for _, m := range model {
-					total += size(m)
-				}
-				for total > limit && len(model) > 0 {
-					total -= size(model[0])
-					model = model[1:]
-					gone++
-				}
+				}}, &rest)
+			case 5, 6:
+				push(beat(1, 2, rapid.Uint64().Draw(t, "read")), &urgent)
 			case 7:
-				frames, count := q.take(spare)
-				r := bufio.NewReader(bytes.NewReader(frames))
-				for _, want := range model {
-					body, err := wire.ReadFrame(r, 1<<20, nil)
-					if err != nil || !bytes.Equal(body, wire.EncodeMessage(nil, want)) {
-						t.Fatalf("a frame is not the message that was queued: %v", err)
+				bytes := rapid.IntRange(1, 1000).Draw(t, "burst")
+				for _, m := range q.take(nil, bytes) {
+					if writing >= bytes {
+						t.Fatalf("a burst of %d bytes goes on after %d", bytes, writing)
 					}
+					from := &urgent
+					if len(urgent) == 0 {
+						from = &rest
+					}
+					if diff := cmp.Diff((*from)[0], m); diff != "" {
+						t.Fatalf("out of turn (-want +got):\n%s", diff)
+					}
+					writing += wire.FrameBound(m)
+					*from = (*from)[1:]
 				}
-				if count != len(model) || r.Buffered() != 0 {
-					t.Fatalf("%d messages taken of %d", count, len(model))
+				if writing < bytes && len(urgent)+len(rest) > 0 {
+					t.Fatalf("%d of %d bytes taken, and %d messages wait", writing, bytes,
+						len(urgent)+len(rest))
 				}
-				spare, model, writing = frames, nil, len(frames)
 			case 8:
 				q.writing, writing = 0, 0
 			case 9:
-				if n := q.clear(); n != len(model) {
-					t.Fatalf("%d messages cleared of %d", n, len(model))
+				if n := q.clear(); n != len(urgent)+len(rest) {
+					t.Fatalf("%d messages cleared of %d", n, len(urgent)+len(rest))
 				}
-				model = nil
+				urgent, rest = nil, nil
 			}
 			if dropped != gone {
 				t.Fatalf("%d dropped, want %d", dropped, gone)
 			}
-			if q.count != len(model) {
-				t.Fatalf("%d messages wait, want %d", q.count, len(model))
+			if q.len() != len(urgent)+len(rest) ||
+				q.bytes() != weigh(urgent)+weigh(rest)+writing {
+				t.Fatalf("%d messages of %d bytes wait", q.len(), q.bytes())
 			}
 		}
 	})
 }
 
-func TestQueueLetsLargeBuffersGo(t *testing.T) {
+// What depends on the entries before it keeps its place; what does not goes ahead.
+func TestWhatIsUrgent(t *testing.T) {
+	for _, body := range []raft.Body{
+		raft.Heartbeat{}, raft.HeartbeatReply{}, raft.AppendReply{}, raft.RequestVote{},
+		raft.VoteReply{}, raft.TimeoutNow{}, raft.SnapshotReply{},
+	} {
+		if !urgent(wire.Message{Raft: &raft.Message{Body: body}}) {
+			t.Errorf("%T waits its turn", body)
+		}
+	}
+	for _, m := range []wire.Message{
+		{Raft: &raft.Message{Body: raft.AppendEntries{}}},
+		{Raft: &raft.Message{Body: raft.InstallSnapshot{}}},
+		{Peer: rsm.Forward{}}, {Peer: rsm.Refusal{}}, {Peer: rsm.ReadAsk{}},
+	} {
+		if urgent(m) {
+			t.Errorf("%v goes ahead of what was sent before it", m)
+		}
+	}
+}
+
+// A queue that stays short holds little, however much has gone through it.
+func TestQueueLetsGo(t *testing.T) {
 	var q queue
-	if q.take(make([]byte, 0, keepBytes+1)); cap(q.frames) != 0 {
-		t.Errorf("%d bytes kept", cap(q.frames))
-	}
-	if q.take(make([]byte, 0, keepBytes)); cap(q.frames) != keepBytes {
-		t.Errorf("%d bytes kept, want %d", cap(q.frames), keepBytes)
-	}
-	q = queue{}
 	small := wire.Message{Peer: rsm.Forward{Batch: make([]byte, 100)}}
 	for range 10_000 {
 		q.push(small, 1000, 1000)
 	}
-	if cap(q.frames) > 10*1000 {
-		t.Errorf("%d bytes held for 1000", cap(q.frames))
+	if n := cap(q.rest.waiting); n > 100 {
+		t.Errorf("room for %d messages is held for %d", n, q.len())
 	}
-	q.frames = make([]byte, keepBytes+1)
-	if q.clear(); cap(q.frames) != 0 {
-		t.Errorf("%d bytes kept after a break", cap(q.frames))
+	q.clear()
+	if q.rest.waiting != nil || q.bytes() != 0 {
+		t.Errorf("%d bytes are held after a break", q.bytes())
 	}
 }
 

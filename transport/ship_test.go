@@ -338,10 +338,10 @@ func (c counting) ReadAt(b []byte, off int64) (int, error) {
 func TestShipBusyIsNotDead(t *testing.T) {
 	a, b := newShelf(t, 1), newShelf(t, 2)
 	o, s := a.snapshot(snapshotBytes, 1)
-	brief := func(c *Config) { c.ShipTimeout = 200 * time.Millisecond }
+	brief := func(c *Config) { c.ShipTimeout = 500 * time.Millisecond }
 	h1 := newHost(t, 1).start(brief)
 	h2 := newHost(t, 2).start(brief, b.slowly(slow{
-		commit: func() { <-time.After(600 * time.Millisecond) },
+		commit: func() { <-time.After(1200 * time.Millisecond) },
 	}))
 	meet(h1, h2)
 	if err := ship(t, h1, h2, s); err != nil {

@@ -7,8 +7,10 @@
 // wiped, never gets a term or a vote across.
 //
 // Messages may be lost, as raft allows: when no connection stands, when a peer is slower than its
-// queue is long, when a connection breaks. They are never altered, and one connection never
-// reorders or doubles them. Everything that waits is bounded.
+// queue is long, when a connection breaks. They are never altered, and one connection never doubles
+// them. It keeps their order, but that raft's messages without entries (heartbeats, votes,
+// acknowledgements) go ahead of all others: entries by the megabyte must not hold them up.
+// Everything that waits is bounded.
 //
 // A snapshot has a connection of its own, so that it never delays a heartbeat: see Ship.
 package transport
@@ -44,8 +46,8 @@ type Config struct {
 	// Join decides on a node that asks to be let into the cluster; nil refuses as Check would.
 	Join func(ctx context.Context, h wire.Hello) wire.HelloReply
 
-	MaxQueueBytes    int           // of frames waiting for one peer, 64 MiB; the oldest make room
-	MaxFrameBytes    int           // of one body, 64 MiB; a larger message cannot be sent
+	MaxQueueBytes    int           // waiting for one peer, 64 MiB; the oldest make room
+	MaxFrameBytes    int           // of one message, 64 MiB; a larger one cannot be sent
 	WriteTimeout     time.Duration // a peer that takes nothing for so long is given up, 5 s
 	HandshakeTimeout time.Duration // for all three frames, 5 s
 	ShipTimeout      time.Duration // a snapshot of which nothing moves for so long is given up, 10 s
@@ -53,9 +55,9 @@ type Config struct {
 }
 
 // Handler is told what happens. Its methods are called from many goroutines. Receive of one
-// connection comes in the order of sending and only after the Met of its handshake; Met and Lost
-// of one peer come one at a time. While a method blocks, its connection waits. None may call
-// Close, which waits for them all.
+// connection comes in the order in which it carries the messages, and only after the Met of its
+// handshake; Met and Lost of one peer come one at a time. While a method blocks, its connection
+// waits. None may call Close, which waits for them all.
 type Handler interface {
 	// Check decides on a handshake, whoever dialled, before anything else of the peer is looked
 	// at. Code HelloOK accepts; any other is sent to the peer with Detail. Version, addressee, and
@@ -152,8 +154,9 @@ func (t *Transport) SetPeers(addresses map[raft.NodeID]string) {
 	}
 }
 
-// Send queues messages for a peer. It never blocks and keeps nothing of the slice or the messages.
-// What finds no peer, no connection coming up, or no room is dropped and counted.
+// Send queues messages for a peer. It never blocks, and encodes nothing: the slice is the caller's,
+// but what the messages refer to must not change any more. What finds no peer, no connection coming
+// up, or no room is dropped and counted.
 func (t *Transport) Send(to raft.NodeID, messages []wire.Message) {
 	t.mu.Lock()
 	p := t.peers[to]

@@ -129,12 +129,12 @@ func TestLargestFrame(t *testing.T) {
 	small := func(c *Config) { c.MaxFrameBytes = limit }
 	a, b := newHost(t, 1).start(small), newHost(t, 2).start(small)
 	meet(a, b)
-	overhead := len(wire.EncodeMessage(nil, wire.Message{Peer: rsm.Forward{}}))
+	overhead := wire.FrameBound(wire.Message{Peer: rsm.Forward{}})
 	largest := bytes.Repeat([]byte{'x'}, limit-overhead)
 	a.tr.Send(2, []wire.Message{
 		{Peer: rsm.Forward{Batch: append(slices.Clone(largest), 'y')}}, // cannot be sent
 		{Peer: rsm.Forward{Batch: largest}},
-		beat(1, 2, 1),
+		{Peer: rsm.ReadAsk{ID: 1}},
 	})
 	b.await("two messages", func() bool { return len(b.received[1]) == 2 })
 	got, ok := b.told().received[1][0].Peer.(rsm.Forward)

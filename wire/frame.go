@@ -18,7 +18,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // AppendFrame appends m in a frame.
 func AppendFrame(dst []byte, m Message) []byte {
-	dst = slices.Grow(dst, HeaderBytes+sizeHint(m))
+	dst = slices.Grow(dst, FrameBound(m))
 	start := len(dst)
 	return seal(EncodeMessage(append(dst, make([]byte, HeaderBytes)...), m), start)
 }

@@ -17,6 +17,9 @@ func TestFramesComeBackInOrder(t *testing.T) {
 	for _, m := range samples() {
 		before := len(stream)
 		stream = AppendFrame(stream, m)
+		if n := len(stream) - before; n > FrameBound(m) {
+			t.Errorf("%s: a frame of %d bytes, and the bound is %d", name(m), n, FrameBound(m))
+		}
 		if n := FrameBytes(stream[before:]); n != len(stream)-before {
 			t.Fatalf("%s: a frame of %d bytes says %d", name(m), len(stream)-before, n)
 		}

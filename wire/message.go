@@ -198,10 +198,10 @@ func (c *cursor) peer(kind uint8) (Message, error) {
 	return Message{Peer: m}, nil
 }
 
-// sizeHint is at least the length of m's body for the messages that carry much, so that one
-// allocation holds it.
-func sizeHint(m Message) int {
-	const small = 96
+// FrameBound is a little above the length of m's frame: what the message weighs before it is
+// encoded.
+func FrameBound(m Message) int {
+	const small = HeaderBytes + 96
 	if m.Raft != nil {
 		switch body := m.Raft.Body.(type) {
 		case raft.AppendEntries:
@@ -217,8 +217,15 @@ func sizeHint(m Message) int {
 		}
 		return small
 	}
-	if forward, ok := m.Peer.(rsm.Forward); ok {
-		return small + len(forward.Batch)
+	switch body := m.Peer.(type) {
+	case rsm.Forward:
+		return small + len(body.Batch)
+	case rsm.Refusal:
+		return small + len(body.Code)
+	case rsm.AdminAsk:
+		return small + len(body.Body)
+	case rsm.AdminAnswer:
+		return small + len(body.Body)
 	}
 	return small
 }
