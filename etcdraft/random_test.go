@@ -211,8 +211,9 @@ func (s *sim) describe() (text string) {
 // seeds. The native one is there to show that the checks are right.
 func TestRandomHistories(t *testing.T) {
 	seeds := uint64(10)
-	if testing.Short() {
-		seeds = 3
+	few := testing.Short() || raceEnabled
+	if few {
+		seeds = 2
 	}
 	voters := func(ids ...raft.NodeID) raft.Members { return raft.Members{Voters: ids} }
 	for _, c := range []struct {
@@ -239,8 +240,8 @@ func TestRandomHistories(t *testing.T) {
 					stats["applied"] += int(s.highest)
 					stats["granted"] += s.granted
 				}
-				if testing.Short() {
-					return // too few to see everything
+				if few {
+					return // not everything happens
 				}
 				if stats["applied"] == 0 || stats["granted"] == 0 || stats["compact"] == 0 ||
 					c.nodes > 1 && stats["install"] == 0 ||

@@ -6,11 +6,9 @@ import (
 	"drystone/raft"
 
 	"github.com/google/go-cmp/cmp"
-	"google.golang.org/protobuf/proto"
 )
 
-// TestTranslation: no message loses anything on the way into etcd's words and back, nor on the way
-// that etcd itself may send it, as bytes.
+// TestTranslation: no message loses anything on the way into etcd's words and back.
 func TestTranslation(t *testing.T) {
 	meta := raft.SnapshotMeta{LastIncludedIndex: 7, LastIncludedTerm: 3, Members: raft.Members{
 		Voters: []raft.NodeID{1, 2, 3}, Next: []raft.NodeID{2, 4}, Learners: []raft.NodeID{3, 5},
@@ -36,20 +34,8 @@ func TestTranslation(t *testing.T) {
 		raft.InstallSnapshot{Meta: meta}, raft.TimeoutNow{},
 	} {
 		m := raft.Message{From: 1, To: 2, Term: 3, Body: b}
-		p := toMessage(m)
-		if diff := cmp.Diff(m, fromMessage(p)); diff != "" {
+		if diff := cmp.Diff(m, fromMessage(toMessage(m))); diff != "" {
 			t.Errorf("%v:\n%s", m, diff)
-		}
-		bytes, err := proto.Marshal(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.Reset()
-		if err := proto.Unmarshal(bytes, p); err != nil {
-			t.Fatal(err)
-		}
-		if got := fromMessage(p); got.String() != m.String() {
-			t.Errorf("%v comes as %v", m, got)
 		}
 	}
 	// etcd has one answer for both.
