@@ -2,6 +2,7 @@
 // `make test` are short; flags make them long:
 //
 //	go test ./e2e -run Chaos -chaos.runs 20
+//	go test ./e2e -engine etcd
 //	go test ./e2e -run GrowReplaceShrink -members.rounds 10 -v
 //	go test ./e2e -run 'TestHandOver|TestFailover' -failovers 20 -v
 package e2e
@@ -19,6 +20,7 @@ var (
 	chaosKills = flag.Int("chaos.kills", 4, "SIGKILLs of the leader in one run of TestChaos, at least")
 	powerCuts  = flag.Int("power.cuts", 3, "times TestAllKilled kills all nodes together")
 	failovers  = flag.Int("failovers", 3, "times TestHandOver stops the leader, TestFailover kills it")
+	engine     = flag.String("engine", "", "the --engine of every node")
 	rounds     = flag.Int("members.rounds", 1, "rounds of TestGrowReplaceShrink")
 	quiet      = flag.Bool("quiet", false, "nothing else runs here: judge by default timeouts")
 )
@@ -34,5 +36,9 @@ func electionTimeout() string {
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if *engine != "" {
+		// As every flag of serve, it may come from the environment, which the processes inherit.
+		os.Setenv("DRYSTONE_ENGINE", *engine)
+	}
 	os.Exit(proc.Main(m))
 }

@@ -179,6 +179,24 @@ func TestWhereMembersAre(t *testing.T) {
 	}
 }
 
+// TestAddress: of a member that lists, people, itself and a successor speak of.
+func TestAddress(t *testing.T) {
+	first, since := roster.Entry{Node: 2}, roster.Entry{Node: 2, Peer: "listed"}
+	for _, c := range []struct {
+		held                         roster.Entry
+		given, told, successor, want string
+	}{
+		{first, "given", "told", "", "given"}, {first, "", "told", "", "told"},
+		{since, "given", "", "", "listed"}, {since, "given", "told", "", "told"},
+		// Its number has another directory by now, of which this node's log does not tell yet.
+		{first, "given", "", "successor", "successor"}, {since, "", "told", "successor", "successor"},
+	} {
+		if got := Address(c.held, c.given, c.told, c.successor); got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}
+
 // TestWhoMissedItsAdmission: a member that does not know that it is one is sent to ask, unless it
 // is a founder whose first start can end still.
 func TestWhoMissedItsAdmission(t *testing.T) {

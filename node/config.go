@@ -12,6 +12,7 @@ import (
 
 	"drystone/members"
 	"drystone/raft"
+	"drystone/replica"
 	"drystone/rsm"
 	"drystone/storage"
 )
@@ -56,6 +57,7 @@ type Config struct {
 	SnapshotCount uint64       // … or so many entries, and only if the log outweighs the snapshot
 	Settings      rsm.Settings // of a new cluster; afterwards they are replicated
 	Machine       func() rsm.Machine
+	Engine        replica.EngineKind // the consensus; zero: replica.Native
 	Version       string
 	Flags         map[string]string // shown in the status
 	Logger        *slog.Logger
@@ -84,6 +86,7 @@ func (c *Config) setDefaults() error {
 	if c.PeerListener != nil {
 		c.PeerListen = c.PeerListener.Addr().String()
 	}
+	c.Engine = c.Engine.OrNative()
 	fill(&c.AdvertisePeer, c.PeerListen)
 	fill(&c.AdvertiseHTTP, c.HTTPListen)
 	if c.Logger == nil {

@@ -136,7 +136,7 @@ func (n *core) restore(id storage.Identity, restored storage.Restored) error {
 	if err := members.Legible(restored.Raft.Entries, restored.Raft.Snapshot.Members); err != nil {
 		return err
 	}
-	engine := raft.New(c.raftConfig(id), restored.Raft)
+	engine := c.Engine.New(c.raftConfig(id), restored.Raft)
 	n.replica = replica.New(replica.Config{
 		ID: raft.NodeID(c.ID), Boot: id.Boot,
 		MaxInflightBytes: int(c.MaxInflight), MaxEntryBytes: maxEntryBytes,

@@ -16,9 +16,6 @@ import (
 	"drystone/transport"
 )
 
-// Engine is the Raft this node runs; a directory belongs to one for ever.
-const Engine = "native"
-
 // Node is a running member. Its methods may be called from any goroutine.
 type Node struct {
 	config   Config
@@ -92,7 +89,7 @@ func start(config Config, dir disk.Dir, unlock func()) (*Node, error) {
 
 func (n *Node) open() error {
 	id, err := storage.OpenIdentity(n.dir, storage.Identity{
-		Node: n.config.ID, Engine: Engine, Incarnation: newIncarnation(),
+		Node: n.config.ID, Engine: n.config.Engine.Name, Incarnation: newIncarnation(),
 	})
 	if err != nil {
 		return err

@@ -54,7 +54,8 @@ func (n *Node) dial() {
 	where := make(map[raft.NodeID]string)
 	for _, id := range inForce.All() {
 		held, _ := listed.Holder(uint64(id))
-		address := members.Address(held, n.addresses[id], n.contacts.toldBy(held))
+		address := members.Address(held, n.addresses[id], n.contacts.toldBy(held),
+			n.contacts.successor(held))
 		if uint64(id) != n.config.ID && address != "" {
 			where[id] = address
 		}

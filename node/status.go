@@ -48,7 +48,7 @@ func (n *Node) status() rsm.Status {
 	n.mu.Unlock()
 	refusal := n.contacts.refusal()
 	s := rsm.Status{
-		Version: n.config.Version, Engine: Engine, ClusterID: id.Cluster, NodeID: id.Node,
+		Version: n.config.Version, Engine: n.config.Engine.Name, ClusterID: id.Cluster, NodeID: id.Node,
 		Incarnation: id.Incarnation, Role: "follower", Settings: n.config.Settings,
 		Flags: n.config.Flags, UptimeMs: uint64(time.Since(n.started).Milliseconds()),
 		StateHash: fmt.Sprintf("%016x", 0), Members: []rsm.MemberStatus{},

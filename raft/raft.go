@@ -23,7 +23,8 @@ type Config struct {
 	Trace          func(Event)
 }
 
-func (c Config) withDefaults() Config {
+// WithDefaults fills in what is zero, for this core or another that takes the same Config.
+func (c Config) WithDefaults() Config {
 	set := func(v *int, byDefault int) {
 		if *v <= 0 {
 			*v = byDefault
@@ -90,7 +91,7 @@ const neverHeard = 1 << 30
 
 // New returns the node as its disk left it: a follower, whatever it was.
 func New(c Config, d Restored) *Raft {
-	r := &Raft{config: c.withDefaults(), id: c.ID, quiet: neverHeard}
+	r := &Raft{config: c.WithDefaults(), id: c.ID, quiet: neverHeard}
 	// The ID goes into the seed: equal seeds would make all timers run alike.
 	r.jitter.Seed(c.Seed, uint64(c.ID)*0x9e3779b97f4a7c15)
 	r.currentTerm, r.votedFor = d.Hard.CurrentTerm, d.Hard.VotedFor

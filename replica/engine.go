@@ -19,3 +19,24 @@ type Engine interface {
 	Ready() (raft.Ready, bool)
 	Status() raft.Status
 }
+
+// EngineKind names an engine and starts it as its disk left it. A directory belongs to the kind
+// that it was first opened with.
+type EngineKind struct {
+	Name string
+	New  func(raft.Config, raft.Restored) Engine
+}
+
+// Native is package raft; the zero EngineKind stands for it.
+var Native = EngineKind{
+	Name: "native",
+	New:  func(c raft.Config, d raft.Restored) Engine { return raft.New(c, d) },
+}
+
+// OrNative is the kind itself, or Native for the zero one.
+func (k EngineKind) OrNative() EngineKind {
+	if k.New == nil {
+		return Native
+	}
+	return k
+}

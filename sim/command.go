@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"drystone/replica"
 )
 
 // Command is the body of `drystone sim`.
@@ -19,6 +21,8 @@ type Command struct {
 	MinOps   int           // --ops
 	Trace    bool          // --trace: every event of one seed
 	KeepOn   bool          // --keep-going: do not stop at the first failing seed
+
+	Engine replica.EngineKind // --engine
 }
 
 // Run runs and prints, and says whether every property held in every run. The error is a mistake
@@ -32,7 +36,8 @@ func (c Command) Run(out io.Writer) (ok bool, err error) {
 	case c.Trace && (c.Runs > 1 || c.For > 0):
 		return false, fmt.Errorf("a trace is of one seed")
 	}
-	o := Options{Seed: c.Seed, Nodes: c.Nodes, Duration: c.Duration, MinOps: c.MinOps}
+	o := Options{Seed: c.Seed, Nodes: c.Nodes, Duration: c.Duration, MinOps: c.MinOps,
+		Engine: c.Engine}
 	if c.Runs <= 1 && c.For == 0 {
 		if c.Trace {
 			o.Trace = out

@@ -77,7 +77,7 @@ func (h *host) dial() {
 		listed := members.RosterOf(inForce)
 		for _, id := range inForce.All() {
 			held, _ := listed.Holder(uint64(id))
-			h.target(id, members.Address(held, h.addresses[id], h.toldBy(held)))
+			h.target(id, members.Address(held, h.addresses[id], h.toldBy(held), h.successor(held)))
 		}
 	}
 	if h.core != nil && h.identity.Removed == "" {
@@ -99,6 +99,16 @@ func (h *host) dial() {
 // toldBy is the address that a directory gave of itself; "": it has not spoken, or left.
 func (h *host) toldBy(e roster.Entry) string {
 	if c := h.contact(raft.NodeID(e.Node)); c.hello.Incarnation == e.Incarnation {
+		return c.told
+	}
+	return ""
+}
+
+// successor is the address of a directory that is listened to under a number which, as far as this
+// node has heard, is another's: it was let in since.
+func (h *host) successor(known roster.Entry) string {
+	c := h.contact(raft.NodeID(known.Node))
+	if c.trusted && c.hello.Incarnation != known.Incarnation {
 		return c.told
 	}
 	return ""

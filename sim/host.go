@@ -56,7 +56,7 @@ type host struct {
 
 	// Once the cluster has formed.
 	store       *storage.Store
-	core        *raft.Raft
+	core        replica.Engine
 	replica     *replica.Replica
 	state       *rsm.State
 	pile        pile
@@ -113,7 +113,7 @@ func (h *host) start() {
 	h.dir = h.mem.Dir()
 	w.trace.line(h, "start")
 	id, err := storage.OpenIdentity(h.dir, storage.Identity{
-		Node: uint64(h.id), Engine: "native", Incarnation: w.incarnation(),
+		Node: uint64(h.id), Engine: w.options.Engine.Name, Incarnation: w.incarnation(),
 	})
 	if h.failed("open the identity", err) {
 		return

@@ -91,7 +91,7 @@ func (h *host) open() {
 	c.Seed = w.random.next()
 	c.Trace = w.trace.hook(h)
 	h.store = store
-	h.core = raft.New(c, restored.Raft)
+	h.core = w.options.Engine.New(c, restored.Raft)
 	h.replica = replica.New(replica.Config{
 		ID: h.id, Boot: h.identity.Boot,
 		MaxInflightBytes: w.plan.maxInflight, MaxEntryBytes: w.plan.maxEntry,

@@ -19,6 +19,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"drystone/replica"
 )
 
 // Options are what a run depends on: equal Options but Trace, equal runs.
@@ -28,6 +30,8 @@ type Options struct {
 	Duration time.Duration // simulated, of the phase with faults; 0: 60 s
 	MinOps   int           // acknowledged in a run at least; 0: 1000
 	Trace    io.Writer     // a line for every event; nil: none
+
+	Engine replica.EngineKind // the consensus; zero: replica.Native
 }
 
 func (o Options) withDefaults() Options {
@@ -37,6 +41,7 @@ func (o Options) withDefaults() Options {
 	if o.MinOps == 0 {
 		o.MinOps = 1000
 	}
+	o.Engine = o.Engine.OrNative()
 	return o
 }
 
@@ -82,6 +87,9 @@ func (r *Report) String() string {
 func (r *Report) Replay() string {
 	o, d := r.Options, Options{}.withDefaults()
 	s := fmt.Sprintf("drystone sim --seed %d", o.Seed)
+	if e := o.Engine.OrNative().Name; e != replica.Native.Name {
+		s += " --engine " + e
+	}
 	if o.Nodes != 0 {
 		s += fmt.Sprintf(" --nodes %d", o.Nodes)
 	}

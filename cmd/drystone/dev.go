@@ -41,6 +41,9 @@ commands of dev act on the running cluster from another terminal.`,
 					return misused("--%s %d: at least 1", name, n)
 				}
 			}
+			if _, err := engineNamed(f.engine); err != nil && f.engine != "" {
+				return err
+			}
 			f.forNodes = args
 			switch {
 			case f.readyFD > 0:
@@ -57,6 +60,8 @@ commands of dev act on the running cluster from another terminal.`,
 	c.Flags().IntVar(&f.nodes, "nodes", 0, "number of nodes (default as before, or 3)")
 	c.Flags().IntVar(&f.base, "base-port", 0, "peer port of node 1; node i is 10000·(i−1) above, "+
 		"HTTP one above that (default as before, or 12379)")
+	c.Flags().StringVar(&f.engine, "engine", "", "which Raft, "+engineWords()+
+		" (default as before, or "+engines[0].Name+")")
 	c.Flags().BoolVar(&f.reset, "reset", false, "remove the data of earlier runs first")
 	c.Flags().BoolVar(&f.detach, "detach", false, "return once the cluster is up; it runs on")
 	c.Flags().IntVar(&f.readyFD, "ready-fd", 0, "")

@@ -78,6 +78,9 @@ func (f *devFlags) detachedArgs(dir string) []string {
 	if f.base > 0 {
 		args = append(args, "--base-port", strconv.Itoa(f.base))
 	}
+	if f.engine != "" {
+		args = append(args, "--engine", f.engine)
+	}
 	if f.reset {
 		args = append(args, "--reset")
 	}

@@ -14,9 +14,10 @@ import (
 // devRecord is what dev keeps in its directory (dev.json): which nodes there are, so that the
 // next run resumes them and the client commands find them.
 type devRecord struct {
-	PID   int       `json:"pid"` // of the supervisor; 0 once it has ended
-	Base  int       `json:"base_port"`
-	Nodes []devSite `json:"nodes"`
+	PID    int       `json:"pid"` // of the supervisor; 0 once it has ended
+	Base   int       `json:"base_port"`
+	Engine string    `json:"engine,omitempty"` // "": the first of engines
+	Nodes  []devSite `json:"nodes"`
 }
 
 // devSite is where one node of a dev cluster lives.
@@ -96,6 +97,23 @@ func planDev(dir string, nodes, base int, old *devRecord) (*devRecord, error) {
 		return nil, err
 	}
 	return &devRecord{Base: base, Nodes: sites}, nil
+}
+
+// chooseEngine decides which engine a run has: that of the run before, if it left data.
+func (r *devRecord) chooseEngine(dir, asked string, old *devRecord) error {
+	r.Engine = asked
+	if old != nil && len(old.Nodes) > 0 {
+		r.Engine = old.Engine
+	}
+	if r.Engine == "" {
+		r.Engine = engines[0].Name
+	}
+	if asked != "" && asked != r.Engine {
+		return failed("%s holds a cluster of the engine %s, and its directories stay with it", dir,
+			r.Engine).withNext("Leave --engine out to resume it, --reset to begin anew, or choose " +
+			"another --dir.")
+	}
+	return nil
 }
 
 // readDevRecord reads what an earlier run left, nil if nothing.

@@ -68,3 +68,26 @@ func TestLogLine(t *testing.T) {
 		}
 	}
 }
+
+// TestChooseEngine: a cluster keeps the engine it began with.
+func TestChooseEngine(t *testing.T) {
+	site := []devSite{{ID: 1}}
+	for _, c := range []struct {
+		asked string
+		old   *devRecord
+		want  string // "": refused
+	}{
+		{"", nil, "native"}, {"etcd", nil, "etcd"},
+		{"", &devRecord{Engine: "etcd", Nodes: site}, "etcd"},
+		{"etcd", &devRecord{Engine: "etcd", Nodes: site}, "etcd"},
+		{"native", &devRecord{Engine: "etcd", Nodes: site}, ""},
+		{"etcd", &devRecord{Nodes: site}, ""}, // written before there were two
+		{"", &devRecord{Nodes: site}, "native"},
+	} {
+		r := &devRecord{}
+		err := r.chooseEngine("d", c.asked, c.old)
+		if (err == nil) != (c.want != "") || err == nil && r.Engine != c.want {
+			t.Errorf("asked for %q after %+v: %q, %v", c.asked, c.old, r.Engine, err)
+		}
+	}
+}

@@ -34,6 +34,7 @@ type devFlags struct {
 	base     int // 0: as before, or 12379
 	reset    bool
 	detach   bool
+	engine   string   // "": as before, or the first of engines
 	readyFD  int      // of a detached one: where to tell the terminal that it is ready
 	forNodes []string // flags passed on to every node
 }
@@ -75,6 +76,9 @@ func superviseDev(f *devFlags, stderr io.Writer, ready func(banner string)) erro
 	}
 	record, err := planDev(dir, f.nodes, f.base, old)
 	if err != nil {
+		return err
+	}
+	if err := record.chooseEngine(dir, f.engine, old); err != nil {
 		return err
 	}
 	s := &supervisor{
@@ -148,6 +152,7 @@ func (s *supervisor) serveArgs(site devSite, more []string) []string {
 	args := []string{
 		"serve", "--id", strconv.FormatUint(site.ID, 10), "--cluster", s.record.members().String(),
 		"--peer", site.Peer, "--http", site.HTTP, "--dir", site.Dir,
+		"--engine", s.record.Engine,
 	}
 	return append(args, more...)
 }

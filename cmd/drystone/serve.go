@@ -13,6 +13,7 @@ import (
 
 	"drystone/httpapi"
 	"drystone/node"
+	"drystone/replica"
 	"drystone/rsm"
 	"drystone/store"
 )
@@ -40,6 +41,10 @@ wins over the file.`,
 			if err != nil {
 				return err
 			}
+			engine, err := engineNamed(f.engine)
+			if err != nil {
+				return err
+			}
 			plan, err := f.plan(from)
 			if err != nil {
 				return err
@@ -52,7 +57,7 @@ wins over the file.`,
 				logger.Warn("this environment variable is no setting of drystone", "name", name)
 			}
 			s := &server{
-				flags: &f, plan: plan, from: from, log: logger,
+				flags: &f, plan: plan, engine: engine, from: from, log: logger,
 				given: shown(c.LocalNonPersistentFlags(), from),
 			}
 			return s.run()
@@ -64,11 +69,12 @@ wins over the file.`,
 
 // server is one node with its HTTP front.
 type server struct {
-	flags *serveFlags
-	plan  *servePlan
-	from  sources
-	given map[string]string
-	log   *slog.Logger
+	flags  *serveFlags
+	plan   *servePlan
+	engine replica.EngineKind
+	from   sources
+	given  map[string]string
+	log    *slog.Logger
 
 	node  *node.Node
 	front *httpapi.API
@@ -167,7 +173,7 @@ func (s *server) close() {
 func (s *server) config(httpAddress string) node.Config {
 	f, p := s.flags, s.plan
 	return node.Config{
-		ID: f.id, Cluster: p.members, Join: p.join, Dir: p.dir,
+		ID: f.id, Engine: s.engine, Cluster: p.members, Join: p.join, Dir: p.dir,
 		PeerListen: p.peerListen, HTTPListen: httpAddress,
 		AdvertisePeer: p.advertisePeer, AdvertiseHTTP: p.advertiseHTTP,
 		Heartbeat: f.heartbeat, Election: f.election, DiskTimeout: f.diskTimeout,

@@ -87,7 +87,8 @@ func (f *serveFlags) register(fs *pflag.FlagSet) {
 	fs.Var(&f.maxInflightBytes, "max-inflight-bytes", "waiting requests; more is refused as "+
 		"overload, before the log")
 
-	fs.StringVar(&f.engine, "engine", "native", "which Raft; fixed at a directory's first start")
+	fs.StringVar(&f.engine, "engine", engines[0].Name, "which Raft, "+engineWords()+
+		"; fixed at a directory's first start")
 	fs.BoolVar(&f.insecureBind, "insecure-bind", false,
 		"allow an address that other machines can reach, without TLS and tokens")
 	fs.StringVar(&f.logFormat, "log-format", "text", "text or json")
@@ -136,12 +137,6 @@ type servePlan struct {
 
 // plan checks the flags. from tells which of them were given, and where.
 func (f *serveFlags) plan(from sources) (*servePlan, error) {
-	if f.engine != "native" {
-		if f.engine == "etcd" {
-			return nil, misused("--engine etcd is not in this version; native is the only engine")
-		}
-		return nil, misused("--engine %s: there is no such engine; native is the only one", f.engine)
-	}
 	if f.id == 0 {
 		return nil, misused("--id 0: nodes are numbered from 1")
 	}

@@ -8,6 +8,7 @@ import (
 
 func newSimCommand() *cobra.Command {
 	var run sim.Command
+	var engine string
 	c := &cobra.Command{
 		Use:   "sim",
 		Short: "Run simulated clusters whose disks, networks and clocks fail",
@@ -23,6 +24,10 @@ Exit status 1 says that a property broke; the command that repeats the run is pr
 			if c.Flags().Changed("seeds") && run.Runs < 1 {
 				return misused("--seeds %d: at least 1", run.Runs)
 			}
+			var err error
+			if run.Engine, err = engineNamed(engine); err != nil {
+				return err
+			}
 			ok, err := run.Run(c.OutOrStdout())
 			if err != nil {
 				return misused("%v", err)
@@ -37,6 +42,7 @@ Exit status 1 says that a property broke; the command that repeats the run is pr
 	f.Uint64Var(&run.Seed, "seed", 1, "the first seed")
 	f.IntVar(&run.Runs, "seeds", 1, "so many seeds, one after the other")
 	f.DurationVar(&run.For, "for", 0, "seeds until so much real time has passed (default --seeds)")
+	f.StringVar(&engine, "engine", engines[0].Name, "which Raft, "+engineWords())
 	f.IntVar(&run.Nodes, "nodes", 0, "size of the cluster, 1 to 7 (default the seed decides)")
 	f.DurationVar(&run.Duration, "time", 0, "simulated time with faults (default 1m0s)")
 	f.IntVar(&run.MinOps, "ops", 0, "operations acknowledged in a run, at least (default 1000)")

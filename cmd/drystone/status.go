@@ -325,13 +325,16 @@ func (o *clusterView) print(w io.Writer) {
 			t.add(id, dash(n.HTTP), role, "-", "-", "-", "-", "silent", n.Error)
 			continue
 		}
-		note := ""
+		var notes []string
 		if s.Health != rsm.HealthOK {
-			note = s.Reason
+			notes = append(notes, s.Reason)
+		}
+		if s.Engine != engines[0].Name {
+			notes = append(notes, "engine "+s.Engine)
 		}
 		number := func(v uint64) string { return strconv.FormatUint(v, 10) }
 		t.add(id, n.HTTP, s.Role, number(s.Term), number(s.Applied), number(s.Commit),
-			sizeWords(s.WALBytes), string(s.Health), note)
+			sizeWords(s.WALBytes), string(s.Health), strings.Join(notes, "; "))
 	}
 	t.print(w)
 	fmt.Fprintf(w, "\n%s: %s\n", o.Verdict, o.Reason)

@@ -18,11 +18,13 @@ func newVersionCommand(g *globals) *cobra.Command {
 		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			v := struct {
-				Version  string `json:"version"`
-				Revision string `json:"revision,omitempty"`
-				Go       string `json:"go"`
-				Platform string `json:"platform"`
-			}{version, revision(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+				Version  string   `json:"version"`
+				Revision string   `json:"revision,omitempty"`
+				Go       string   `json:"go"`
+				Platform string   `json:"platform"`
+				Engines  []string `json:"engines"`
+			}{version, revision(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH,
+				engineNames()}
 			if g.json {
 				return printJSON(c.OutOrStdout(), v)
 			}
@@ -30,7 +32,8 @@ func newVersionCommand(g *globals) *cobra.Command {
 			if v.Revision != "" {
 				built = v.Revision + ", " + built
 			}
-			fmt.Fprintf(c.OutOrStdout(), "drystone %s (%s)\n", v.Version, built)
+			fmt.Fprintf(c.OutOrStdout(), "drystone %s (%s; engine %s)\n", v.Version, built,
+				engineWords())
 			return nil
 		},
 	}

@@ -25,6 +25,7 @@ var layers = map[string][]string{
 	"rsm":       {"cow"},
 	"store":     {"rsm", "cow"},
 	"wire":      {"raft", "rsm"},
+	"etcdraft":  {"raft"},
 	"wal":       {"raft", "disk"},
 	"snap":      {"raft", "disk"},
 	"storage":   {"raft", "disk", "wal", "snap"},
@@ -53,7 +54,8 @@ var layers = map[string][]string{
 }
 
 // pure rooms are deterministic: equal inputs give equal outputs.
-var pure = []string{"raft", "explore", "roster", "cow", "rsm", "store", "replica", "members"}
+var pure = []string{"raft", "etcdraft", "explore", "roster", "cow", "rsm", "store", "replica",
+	"members"}
 
 var impureImports = []string{"time", "os", "net", "sync", "sync/atomic", "context", "log",
 	"log/slog", "math/rand", "crypto/rand", "runtime", "unsafe"}
@@ -65,7 +67,7 @@ var stdlibOnly = []string{"raft", "explore", "roster", "cow", "rsm", "store", "d
 // allowedModules is the list of the design and its decisions; a new one needs a decision record.
 var allowedModules = []string{
 	"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/BurntSushi/toml",
-	"github.com/lmittmann/tint",
+	"github.com/lmittmann/tint", "go.etcd.io/raft/v3",
 	"golang.org/x/sys", "golang.org/x/term", "github.com/anishathalye/porcupine",
 	// Tests only.
 	"github.com/cockroachdb/datadriven", "go.uber.org/goleak",
