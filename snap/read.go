@@ -41,7 +41,7 @@ func (r *reader) fill(n int) ([]byte, error) {
 		if err == nil || errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
-		return nil, fmt.Errorf("read snapshot %s: %w", r.name, err)
+		return nil, fmt.Errorf("read snapshot %s: byte %d: %w", r.name, r.off+int64(m), err)
 	}
 	return b, nil
 }

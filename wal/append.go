@@ -112,7 +112,8 @@ func (l *Log) write(buf []byte) error {
 		previous:   l.crc,
 	}
 	crc := h.put(buf, current.salt)
-	end := current.end + int64(len(buf))
+	end := min(sectorEnd(current.end+int64(len(buf))), current.limit)
+	buf = append(buf, noSector[:end-current.end-int64(len(buf))]...)
 	if current.size > end {
 		buf = append(buf, noHeader[:min(headerBytes, current.size-end)]...)
 	}
