@@ -11,7 +11,7 @@ import "math/bits"
 // with less, and that is only survived while those who miss a record are no majority.
 type Atlas struct {
 	voters  int
-	halted  uint64            // one bit a voter
+	struck  uint64            // one bit for each voter that may not start any more
 	holders map[uint64]uint64 // record: the voters whose disks hold it
 	durable map[uint64]uint64 // record: the voters whose disks ever did
 }
@@ -26,7 +26,7 @@ const (
 	// Halts: nothing acknowledged is lost without a word: nodes refuse to start, and name file and
 	// offset; what is left is no majority.
 	Halts
-	// Unprotected: a majority may go on that misses something acknowledged. No test may ask for it.
+	// Unprotected: a majority may go on that misses something acknowledged. No test may do it.
 	Unprotected
 )
 
@@ -37,7 +37,7 @@ func (p Promise) String() string {
 // Loss is what a disk loses.
 type Loss struct {
 	Voter       int    // from 0
-	Silent      bool   // nothing that is left on the disk tells of it; else its node halts
+	Silent      bool   // nothing that is left on the disk need tell of it; else its node halts
 	First, Last uint64 // Silent: the records; none if First > Last
 	Vote        bool   // Silent: the term or vote goes back as well, which nobody else holds
 }
@@ -58,21 +58,18 @@ func (a *Atlas) Hold(voter int, record uint64) {
 
 // Judge is what is owed after this loss too.
 func (a *Atlas) Judge(l Loss) Promise {
-	halted := a.halted
-	if !l.Silent {
-		halted |= 1 << l.Voter
-	}
 	if l.Silent && l.Vote {
 		return Unprotected
 	}
-	// What may lead on, without a record, must not be a majority. Only this loss's records change.
+	// Those who miss a record must be no majority: they could elect one of them. Whether a damaged
+	// disk really halts its node shows only when it starts.
 	for r := l.First; l.Silent && r <= l.Last; r++ {
-		without := ^(a.holders[r] &^ (1 << l.Voter)) & a.all() &^ halted
+		without := a.all() &^ (a.holders[r] &^ (1 << l.Voter))
 		if a.majority(a.durable[r]) && a.majority(without) {
 			return Unprotected
 		}
 	}
-	if !a.majority(a.all() &^ halted) {
+	if !a.majority(a.all() &^ (a.struck | 1<<l.Voter)) {
 		return Halts
 	}
 	return Survives
@@ -80,11 +77,8 @@ func (a *Atlas) Judge(l Loss) Promise {
 
 // Note notes that a loss has happened.
 func (a *Atlas) Note(l Loss) {
-	if !l.Silent {
-		a.halted |= 1 << l.Voter
-		return
-	}
-	for r := l.First; r <= l.Last; r++ {
+	a.struck |= 1 << l.Voter
+	for r := l.First; l.Silent && r <= l.Last; r++ {
 		a.holders[r] &^= 1 << l.Voter
 	}
 }

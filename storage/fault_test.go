@@ -296,3 +296,65 @@ func TestNoSpace(t *testing.T) {
 		t.Errorf("%d operations refused, %d starts", refused, started)
 	}
 }
+
+// TestNoRoomForNames: a directory that takes no new names is a full disk too, and the same thing
+// works when it does again.
+func TestNoRoomForNames(t *testing.T) {
+	refused := 0
+	forSeeds(t, 100, func(l *ledger) error {
+		for range 15 {
+			full := true
+			l.mem.SetHook(func(op disk.Op) error {
+				if full && (op.Kind == disk.OpRename || op.Kind == disk.OpCreate && l.random.IntN(4) == 0) {
+					return syscall.ENOSPC
+				}
+				return nil
+			})
+			steps := []func() error{
+				func() error { return l.store.Prepare() },
+				func() error { return l.save(l.acked().last()) },
+				func() error { return l.write(l.draw()) },
+			}
+			step := steps[l.random.IntN(len(steps))]
+			err := step()
+			full = false
+			if disk.IsFull(err) {
+				refused++
+				err = step()
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return l.alive()
+	})
+	if refused < 100 {
+		t.Errorf("%d operations refused", refused)
+	}
+}
+
+// TestOlderImage: what is put back to an older state, or emptied, can't know it. But its identity
+// says so to the others: it counts fewer starts than they have seen, or is another incarnation.
+func TestOlderImage(t *testing.T) {
+	m := disk.NewMem(1)
+	first := Identity{Node: 1, Incarnation: "first"}
+	var images []*disk.Mem
+	for boot := range uint64(3) {
+		id, err := OpenIdentity(m.Dir(), first)
+		must(t, err)
+		if id.Boot != boot+1 || id.Incarnation != "first" {
+			t.Fatalf("%+v", id)
+		}
+		m.Crash()
+		images = append(images, m.Clone())
+	}
+	m.Restore(images[0])
+	if id, err := OpenIdentity(m.Dir(), first); err != nil || id.Boot != 2 {
+		t.Errorf("boot %d, %v; 3 were seen", id.Boot, err)
+	}
+	m.Wipe()
+	id, err := OpenIdentity(m.Dir(), Identity{Node: 1, Incarnation: "second"})
+	if err != nil || id.Boot != 1 || id.Incarnation != "second" {
+		t.Errorf("%+v, %v", id, err)
+	}
+}

@@ -77,6 +77,8 @@ func (l *ledger) judge(r *Restored, late int) error {
 	return why
 }
 
+func (p *promised) last() raft.Index { return raft.Index(len(p.entries)) }
+
 func (p *promised) equals(r *Restored) error {
 	if r.Raft.Hard != p.hard {
 		return fmt.Errorf("hard state %v, acknowledged was %v", r.Raft.Hard, p.hard)
