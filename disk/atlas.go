@@ -5,10 +5,11 @@ import "math/bits"
 // Atlas is who of a cluster's voters holds which records, intact, at one moment, and says what the
 // cluster owes its users when one more disk loses something. It does nothing to a disk.
 //
-// A record that a majority's disks hold may be committed: it must not be lost. A disk that finds its
-// damage halts its node, and takes its copies out of reach, which is survived as long as a majority
-// is left. A disk that cannot find it (its newest group, an older image, an empty directory) goes on
-// with less, and that is only survived while those who miss a record are no majority.
+// A record that a majority's disks hold may be committed: it must not be lost. A disk that finds
+// its damage halts its node, and takes its copies out of reach, which is survived as long as a
+// majority is left. A disk that cannot find it (its newest group, an older image, an empty
+// directory) goes on with less, and that is only survived while those who miss a record are no
+// majority.
 type Atlas struct {
 	voters  int
 	struck  uint64            // one bit for each voter that may not start any more

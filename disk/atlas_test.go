@@ -2,6 +2,10 @@ package disk
 
 import "testing"
 
+func silent(voter int, first, last uint64) Loss {
+	return Loss{Voter: voter, Silent: true, First: first, Last: last}
+}
+
 func TestAtlas(t *testing.T) {
 	// Records 1 to 3 are on all of three disks, 4 on two, 5 on one.
 	three := func() *Atlas {
@@ -22,14 +26,13 @@ func TestAtlas(t *testing.T) {
 		{"one disk may fail to start", nil, Loss{Voter: 0}, Survives},
 		{"two may not", []Loss{{Voter: 0}}, Loss{Voter: 1}, Halts},
 		{"the same one may fail again", []Loss{{Voter: 0}}, Loss{Voter: 0}, Survives},
-		{"what two others hold may go", nil, Loss{Voter: 0, Silent: true, First: 3, Last: 3}, Survives},
-		{"what one other holds may not", nil, Loss{Voter: 0, Silent: true, First: 4, Last: 4}, Unprotected},
-		{"nor if it is among others", nil, Loss{Voter: 0, Silent: true, First: 3, Last: 4}, Unprotected},
-		{"what was on no majority may go", nil, Loss{Voter: 0, Silent: true, First: 5, Last: 5}, Survives},
-		{"a second copy may not", []Loss{{Voter: 0, Silent: true, First: 3, Last: 3}},
-			Loss{Voter: 1, Silent: true, First: 3, Last: 3}, Unprotected},
+		{"what two others hold may go", nil, silent(0, 3, 3), Survives},
+		{"what one other holds may not", nil, silent(0, 4, 4), Unprotected},
+		{"nor if it is among others", nil, silent(0, 3, 4), Unprotected},
+		{"what was on no majority may go", nil, silent(0, 5, 5), Survives},
+		{"a second copy may not", []Loss{silent(0, 3, 3)}, silent(1, 3, 3), Unprotected},
 		{"a vote may not", nil, Loss{Voter: 0, Silent: true, First: 1, Vote: true}, Unprotected},
-		{"nothing may go after two", []Loss{{Voter: 0}}, Loss{Voter: 1, Silent: true, First: 1}, Halts},
+		{"nothing may go after two", []Loss{{Voter: 0}}, silent(1, 1, 0), Halts},
 	} {
 		a := three()
 		for _, l := range c.before {

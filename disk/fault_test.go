@@ -72,8 +72,9 @@ func TestWriteLost(t *testing.T) {
 		m.Evict()
 		got := read(t, m.Dir(), "a")
 		at, n := s[0].Place.Offset, s[0].Place.Length
-		if bytes.Count(got, []byte("n")) != 3*sectorBytes-int(n) ||
-			bytes.Count(got[at:at+n], []byte("o")) != int(n) || n != sectorBytes && n != 3*sectorBytes {
+		if n != sectorBytes && n != 3*sectorBytes ||
+			bytes.Count(got, []byte("n")) != 3*sectorBytes-int(n) ||
+			bytes.Count(got[at:at+n], []byte("o")) != int(n) {
 			t.Fatalf("seed %d: %v", seed, s)
 		}
 		if n > sectorBytes {
@@ -114,8 +115,8 @@ func TestWriteMisdirected(t *testing.T) {
 	}
 }
 
-// TestSyncFails: what a failed sync dropped reads back, the next one reports success, and it is gone
-// all the same.
+// TestSyncFails: what a failed sync dropped reads back, the next one reports success, and it is
+// gone all the same.
 func TestSyncFails(t *testing.T) {
 	m, f := durableFile(t, 1, "a", 1, 'o')
 	m.Arm(SyncFails, "a")

@@ -1,8 +1,11 @@
 package disk
 
-// SetGarble has a crash garble unsynced writes, percent of them, instead of only keeping, losing or
-// tearing them: some of the sectors that such a write touches then hold noise, also where they held
-// what was durable before. A sector that the write would not have changed stays as it is.
+// garbleDefault is the percentage of a new disk.
+const garbleDefault = 20
+
+// SetGarble sets how many percent of the unsynced writes a crash garbles, instead of keeping,
+// losing or tearing them: some of the sectors that such a write touches then hold noise, also where
+// they held what was durable before. A sector that the write would not have changed stays as it is.
 func (m *Mem) SetGarble(percent int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

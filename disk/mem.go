@@ -10,11 +10,11 @@ import (
 // Mem is a directory in memory that loses what was not synced. Everything it does follows from its
 // seed and the operations asked of it.
 //
-// After Crash, each write since its file's last Datasync is by itself kept, lost, or torn at
-// sectors of 512 bytes, or garbled if SetGarble says so; of the directory operations since the last
-// Sync a prefix is kept. Reads see every change at once, as they do in a page cache.
+// After Crash, each write since its file's last Datasync is by itself kept, lost, torn at sectors
+// of 512 bytes, or garbled in such sectors; of the directory operations since the last Sync a
+// prefix is kept. Reads see every change at once, as they do in a page cache.
 //
-// What else a disk does is asked for: Flip, Unreadable, SetQuota, Wipe, Restore, and what Arm lists.
+// What else a disk does is asked for: Flip, Unreadable, SetQuota, Wipe, Restore, and all Faults.
 type Mem struct {
 	mu      sync.Mutex
 	random  random
@@ -56,6 +56,7 @@ func NewMem(seed uint64) *Mem {
 		random:  random(seed),
 		now:     map[string]*inode{},
 		durable: map[string]*inode{},
+		garble:  garbleDefault,
 	}
 }
 

@@ -299,8 +299,8 @@ func TestFailedSave(t *testing.T) {
 	}
 }
 
-// TestPieceOfAnother: a piece of another snapshot is noticed, though its own checksum is right and it
-// stands where such a piece belongs: a disk may write to the wrong file, or not at all.
+// TestPieceOfAnother: a piece of another snapshot is noticed, though its own checksum is right and
+// it stands where such a piece belongs: a disk may write to the wrong file, or not at all.
 func TestPieceOfAnother(t *testing.T) {
 	m := disk.NewMem(1)
 	var infos []Info

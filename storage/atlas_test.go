@@ -55,17 +55,18 @@ func (r *replicas) damage() (disk.Promise, error) {
 		if err != nil {
 			return 0, err
 		}
-		p := disk.Place{File: names[r.random.IntN(len(names))], Offset: r.random.Int64N(6000), Length: 1}
-		l, err := LossAt(m.Clone().Dir(), voter, p)
+		name := names[r.random.IntN(len(names))]
+		p := disk.Place{File: name, Offset: r.random.Int64N(6000), Length: 1}
+		l, err := LossAt(m.Dir(), voter, p)
 		if err != nil {
 			continue // it is damaged already
 		}
-		if promise := r.atlas.Judge(l); promise == disk.Unprotected || m.Flip(p.File, p.Offset, 4) != nil {
+		promise := r.atlas.Judge(l)
+		if promise == disk.Unprotected || m.Flip(p.File, p.Offset, 4) != nil {
 			continue
-		} else {
-			owed = max(owed, promise)
 		}
 		r.atlas.Note(l)
+		owed = max(owed, promise)
 	}
 	return owed, nil
 }

@@ -117,8 +117,8 @@ func (o *outcomes) check(t *testing.T) {
 }
 
 // TestLostAndMisdirectedWrites: a write that was acknowledged and never arrived, or went elsewhere.
-// The salt, generation, number and chain of a group, and the head under a snapshot's checksums, tell
-// what stands in a wrong place though its checksum is right.
+// The salt, generation, number and chain of a group, and the head under a snapshot's checksums,
+// tell what stands in a wrong place though its checksum is right.
 func TestLostAndMisdirectedWrites(t *testing.T) {
 	for _, fault := range []disk.Fault{disk.WriteLost, disk.WriteMisdirected} {
 		var o outcomes
@@ -180,8 +180,8 @@ func somewhere(l *ledger) (disk.Place, error) {
 	return disk.Place{File: name, Offset: l.random.Int64N(max(1, min(size, 2048))), Length: 1}, err
 }
 
-// TestUnreadable: what can't be read is not torn, nor passed over. If it was for once only, the next
-// start finds everything.
+// TestUnreadable: what can't be read is not torn, nor passed over. If it was for once only, the
+// next start finds everything.
 func TestUnreadable(t *testing.T) {
 	var o outcomes
 	forSeeds(t, 300, func(l *ledger) error {
@@ -266,8 +266,8 @@ func TestShortWrite(t *testing.T) {
 	})
 }
 
-// TestNoSpace: whatever a full disk refuses, it is said as that, loses nothing, needs no start to be
-// over, and a start needs no space.
+// TestNoSpace: whatever a full disk refuses, it is said as that, loses nothing, needs no start to
+// be over, and a start needs no space.
 func TestNoSpace(t *testing.T) {
 	refused, started := 0, 0
 	forSeeds(t, 300, func(l *ledger) error {
@@ -305,7 +305,8 @@ func TestNoRoomForNames(t *testing.T) {
 		for range 15 {
 			full := true
 			l.mem.SetHook(func(op disk.Op) error {
-				if full && (op.Kind == disk.OpRename || op.Kind == disk.OpCreate && l.random.IntN(4) == 0) {
+				refuse := op.Kind == disk.OpRename || op.Kind == disk.OpCreate && l.random.IntN(4) == 0
+				if full && refuse {
 					return syscall.ENOSPC
 				}
 				return nil

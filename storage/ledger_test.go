@@ -13,8 +13,8 @@ import (
 	"drystone/wal"
 )
 
-// ledger is a store at work, what it has acknowledged, and, in its first life, a twin that works the
-// same on a disk without faults.
+// ledger is a store at work, what it has acknowledged, and, in its first life, a twin that works
+// the same on a disk without faults.
 type ledger struct {
 	random   *rand.Rand
 	mem      *disk.Mem

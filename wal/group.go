@@ -6,10 +6,10 @@ import (
 	"hash/crc32"
 )
 
-// A group is what one Append writes: a header of 48 bytes and records, from the beginning of a sector
-// on: a disk that loses power while it writes a group may leave noise in the whole sectors it was
-// writing to, and must find nothing there that was acknowledged. Behind the last sector the writer
-// leaves a header's worth of zeros, if there is room, so that an end looks like one.
+// A group is what one Append writes: a header of 48 bytes and records, from the beginning of a
+// sector on. A disk that loses power may leave noise in the whole of a sector that it was writing,
+// so none is shared with what was acknowledged before. Behind the last sector the writer leaves a
+// header's worth of zeros, if there is room, so that an end looks like one.
 const (
 	headerBytes = 48
 	alignBytes  = 8
