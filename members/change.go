@@ -68,8 +68,8 @@ func (c *Change) propose(e Engine, s raft.Status) (raft.Index, *Refusal) {
 
 // Addresses are what a leader knows of where numbers are, "" if nothing.
 type Addresses struct {
-	Told  func(node uint64) string // by the node itself
-	Given func(node uint64) string // by people, once
+	Told  func(node uint64) (incarnation, address string) // by the directory that had the number
+	Given func(node uint64) string                        // by people, once
 }
 
 // Target is the configuration that a plan leads to, with the addresses known by now. A directory
@@ -85,7 +85,11 @@ func Target(s raft.Status, next Plan, where Addresses) (raft.Members, *Refusal) 
 		if _, known := before.Find(node, held.Incarnation); !known {
 			return held.Peer
 		}
-		return cmp.Or(where.Told(node), held.Peer, where.Given(node))
+		incarnation, told := where.Told(node)
+		if !Speaks(s.Members, before, node, incarnation) {
+			told = ""
+		}
+		return cmp.Or(told, held.Peer, where.Given(node))
 	}).Encode(nil)
 	if len(to.Directory) > raft.MaxDirectoryBytes {
 		return raft.Members{}, Refuse(rsm.CodeUnsafeChange,

@@ -1,6 +1,7 @@
 package members
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -143,6 +144,8 @@ func TestPromoted(t *testing.T) {
 // others what they told themselves counts first, and what people said last.
 func TestWhereMembersAre(t *testing.T) {
 	s, r := aLeader()
+	r[2].Generation = 1
+	r = slices.Insert(r, 2, roster.Entry{Node: 3, Incarnation: who("8")})
 	s.Members.Directory = append(r, roster.Entry{Node: 6, Generation: 1}).Encode(nil)
 	plan, refused := PlanFor(rsm.AdminRequest{
 		Op: rsm.AdminJoin, Node: 6, Incarnation: who("f"), Peer: "new:6",
@@ -161,12 +164,23 @@ func TestWhereMembersAre(t *testing.T) {
 		}
 	}
 	to, refused := Target(s, plan, Addresses{
-		Told: names("told:1", 2, 6), Given: names("given:1", 1, 2, 6),
+		Told: func(node uint64) (string, string) {
+			if node == 4 {
+				return who("9"), "told:1" // later than this log
+			}
+			if node == 3 {
+				return who("8"), "told:1" // it had the number before
+			}
+			return who("b"), names("told:1", 2, 6)(node)
+		},
+		Given: names("given:1", 1, 2, 6),
 	})
 	if refused != nil {
 		t.Fatal(refused.Detail)
 	}
-	for node, want := range map[uint64]string{1: "given:1", 2: "told:1", 3: "", 6: "new:6"} {
+	for node, want := range map[uint64]string{
+		1: "given:1", 2: "told:1", 3: "", 4: "told:1", 6: "new:6",
+	} {
 		if held, _ := RosterOf(to).Holder(node); held.Peer != want {
 			t.Errorf("node %d is at %q, want %q", node, held.Peer, want)
 		}

@@ -50,7 +50,10 @@ func (n *Node) dial() {
 	listed := members.RosterOf(inForce)
 	where := make(map[raft.NodeID]string)
 	for _, id := range inForce.All() {
-		told := n.contacts.get(uint64(id)).peer
+		contact, told := n.contacts.get(uint64(id)), ""
+		if members.Speaks(inForce, listed, uint64(id), contact.incarnation) {
+			told = contact.peer
+		}
 		address := members.Address(listed, id, n.addresses[id], told)
 		if uint64(id) != n.config.ID && address != "" {
 			where[id] = address
@@ -68,12 +71,14 @@ func (n *Node) dial() {
 
 // addressBook is what this node knows of where numbers are, for the roster.
 func (n *Node) addressBook() members.Addresses {
+	self := n.self().Incarnation
 	return members.Addresses{
-		Told: func(node uint64) string {
+		Told: func(node uint64) (incarnation, address string) {
 			if node == n.config.ID {
-				return n.config.AdvertisePeer
+				return self, n.config.AdvertisePeer
 			}
-			return n.contacts.get(node).peer
+			c := n.contacts.get(node)
+			return c.incarnation, c.peer
 		},
 		Given: func(node uint64) string { return n.config.Cluster[node] },
 	}
