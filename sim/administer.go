@@ -86,6 +86,9 @@ func (h *host) errandDue(e *errand, now uint64) {
 	if e.id != 0 && (s.Leader != e.leader || !h.contact(e.leader).connected) {
 		e.id, e.sent = 0, true // another may have to be asked
 	}
+	if e.sent && e.request.Op == rsm.AdminTransfer && e.request.Node == 0 {
+		e.request.Op = rsm.AdminList // another leads: that was what was wanted
+	}
 	switch {
 	case e.ended:
 	case h.identity.Removed != "":
@@ -249,11 +252,12 @@ func (h *host) reachable(q rsm.AdminRequest) *members.Refusal {
 // addressBook is what this node knows of where numbers are, for the roster.
 func (h *host) addressBook() members.Addresses {
 	return members.Addresses{
-		Told: func(node uint64) string {
+		Told: func(node uint64) (incarnation, address string) {
 			if node == uint64(h.id) {
-				return h.address
+				return h.identity.Incarnation, h.address
 			}
-			return h.contact(raft.NodeID(node)).told
+			c := h.contact(raft.NodeID(node))
+			return c.hello.Incarnation, c.told
 		},
 		Given: func(node uint64) string {
 			if h.lists(raft.NodeID(node)) {
@@ -267,5 +271,6 @@ func (h *host) addressBook() members.Addresses {
 // whereIs is the best address known for a number.
 func (h *host) whereIs(node uint64) string {
 	book := h.addressBook()
-	return cmp.Or(book.Told(node), book.Given(node))
+	_, told := book.Told(node)
+	return cmp.Or(told, book.Given(node))
 }

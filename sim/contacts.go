@@ -75,7 +75,11 @@ func (h *host) dial() {
 		inForce := h.seen.status.Members
 		listed := members.RosterOf(inForce)
 		for _, id := range inForce.All() {
-			h.target(id, members.Address(listed, id, h.addresses[id], h.contact(id).told))
+			c, told := h.contact(id), ""
+			if members.Speaks(inForce, listed, uint64(id), c.hello.Incarnation) {
+				told = c.told
+			}
+			h.target(id, members.Address(listed, id, h.addresses[id], told))
 		}
 	}
 	if h.core != nil && h.identity.Removed == "" {
@@ -178,6 +182,10 @@ func (h *host) onHello(p packet) {
 	verdict := h.judge(hello)
 	w.noteRefusal(h, w.hosts[p.from], hello, verdict.Code)
 	if verdict.Code == wire.HelloOK {
+		if h.identity.Cluster != "" && !w.check.known[hello.Incarnation] {
+			w.fail(oldDirectory, "n%d takes n%d with a directory that no configuration names", h.id,
+				hello.Node)
+		}
 		c := h.contact(raft.NodeID(hello.Node))
 		c.awaited, c.awaiting = p.link, hello
 	}
