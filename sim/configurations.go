@@ -270,7 +270,8 @@ func (c *checker) beforeStep(h *host, m *raft.Message) (loyal bool) {
 		return false
 	}
 	s := h.core.Status()
-	return s.Role == raft.Follower && h.heard.leader != 0 && h.heard.term == s.Hard.CurrentTerm && m.From != h.heard.leader &&
+	return s.Role == raft.Follower && h.heard.leader != 0 &&
+		h.heard.term == s.Hard.CurrentTerm && m.From != h.heard.leader &&
 		h.ticks-h.heard.tick < int64(c.world.plan.raft.ElectionTicks)-1
 }
 

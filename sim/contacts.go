@@ -268,7 +268,8 @@ func (h *host) establish(c *contact, machine int, hello wire.Hello) {
 			h.onLost(c)
 		}
 	}
-	c.hello, c.met, c.machine, c.directory = hello, true, machine, h.world.check.directories[hello.Incarnation]
+	c.hello, c.met, c.machine = hello, true, machine
+	c.directory = h.world.check.directories[hello.Incarnation]
 	if x := &peer.disks; x.rolledBack && hello.Boot == x.copyBoot+1 {
 		h.world.fail(oldDirectory, "n%d takes n%d, whose directory was set back to boot %d", h.id,
 			peer.id, hello.Boot)

@@ -80,8 +80,8 @@ func (w *world) wipe(h *host) {
 }
 
 // survives says whether a wiped machine could not form a cluster anew with others of its first
-// start: those know better, unless they were wiped as well. One that was alone could; one that comes
-// back with --join never does.
+// start: those know better, unless they were wiped as well. One that was alone could; one that
+// comes back with --join never does.
 func (w *world) survives(h *host) bool {
 	for _, n := range h.listed {
 		peer := w.hosts[n-1]
@@ -97,7 +97,8 @@ func (w *world) survives(h *host) bool {
 // true one: no node can tell by itself.
 func (w *world) setBack(h *host) {
 	x := &h.disks
-	if x.copy == nil || x.copyOwner != h.record || x.shelf != nil || h.gone || x.alone || !h.remembered() {
+	if x.copy == nil || x.copyOwner != h.record || x.shelf != nil || h.gone || x.alone ||
+		!h.remembered() {
 		return
 	}
 	w.faults[faultSetBack]++

@@ -12,8 +12,9 @@ import (
 	"drystone/wire"
 )
 
-// host is a machine and the node on it, without goroutines: loop, writer and applier as package node has them, each
-// step an event. The code below it is the real one. The disk outlives it; the rest does not.
+// host is a machine and the node on it, without goroutines: loop, writer and applier as package
+// node has them, each step an event. The code below it is the real one. The disk outlives it; the
+// rest does not.
 type host struct {
 	world *world
 	index int

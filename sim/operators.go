@@ -166,7 +166,8 @@ func (o *operators) add(id raft.NodeID) *host {
 	return h
 }
 
-// replace loses a member's machine, or its directory, or nothing, and asks for another in its place.
+// replace loses a member's machine, or its directory, or nothing, and asks for another in its
+// place.
 func (o *operators) replace() {
 	w, r := o.world, &o.random
 	all := w.machinesOf(w.check.latest())
