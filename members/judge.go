@@ -50,8 +50,8 @@ func (n Self) Judge(h wire.Hello) wire.HelloReply {
 			"cluster %s", h.Node, h.Cluster, id.Node, id.Cluster)
 	}
 	if !Speaks(n.InForce, RosterOf(n.InForce), h.Node, h.Incarnation) {
-		return refuse(wire.HelloRemoved, "node %d was removed from cluster %s, and another data directory "+
-			"has its number", h.Node, id.Cluster)
+		return refuse(wire.HelloRemoved, "node %d was removed from cluster %s, and another data "+
+			"directory has its number", h.Node, id.Cluster)
 	}
 	if h.Cluster == "" && n.Standing.admits(h) && !n.firstStart(h) {
 		return refuse(wire.HelloVacant, "node %d was let into cluster %s, and has not heard so: it asks "+

@@ -187,6 +187,35 @@ func TestWhereMembersAre(t *testing.T) {
 	}
 }
 
+// TestAddress: whom to believe about where a member is.
+func TestAddress(t *testing.T) {
+	r := roster.Roster{
+		{Node: 2, Incarnation: who("b")}, {Node: 3, Incarnation: who("c")},
+		{Node: 3, Generation: 1, Incarnation: who("d"), Peer: "roster:3"},
+	}
+	m := raft.Members{Voters: []raft.NodeID{2, 3, 4}}
+	for name, c := range map[string]struct {
+		id      raft.NodeID
+		given   string
+		contact Contact
+		want    string
+	}{
+		"nothing is known":      {4, "", Contact{}, ""},
+		"people's word":         {2, "given", Contact{}, "given"},
+		"against its own":       {2, "given", Contact{who("b"), "told", true}, "given"},
+		"nobody else said":      {2, "", Contact{who("b"), "told", false}, "told"},
+		"a later one, heard":    {2, "given", Contact{who("9"), "told", true}, "told"},
+		"a later one, unheard":  {2, "given", Contact{who("9"), "told", false}, "given"},
+		"the roster":            {3, "given", Contact{}, "roster:3"},
+		"newer than the roster": {3, "given", Contact{who("d"), "told", false}, "told"},
+		"the former one's":      {3, "given", Contact{who("c"), "told", true}, "roster:3"},
+	} {
+		if got := Address(m, r, c.id, c.given, c.contact); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 // TestWhoMissedItsAdmission: a member that does not know that it is one is sent to ask, unless it
 // is a founder whose first start can end still.
 func TestWhoMissedItsAdmission(t *testing.T) {

@@ -50,11 +50,10 @@ func (n *Node) dial() {
 	listed := members.RosterOf(inForce)
 	where := make(map[raft.NodeID]string)
 	for _, id := range inForce.All() {
-		contact, told := n.contacts.get(uint64(id)), ""
-		if members.Speaks(inForce, listed, uint64(id), contact.incarnation) {
-			told = contact.peer
-		}
-		address := members.Address(listed, id, n.addresses[id], told)
+		c := n.contacts.get(uint64(id))
+		address := members.Address(inForce, listed, id, n.addresses[id], members.Contact{
+			Incarnation: c.incarnation, Address: c.peer, Trusted: c.trusted && c.connected,
+		})
 		if uint64(id) != n.config.ID && address != "" {
 			where[id] = address
 		}
