@@ -75,11 +75,10 @@ func (h *host) dial() {
 		inForce := h.seen.status.Members
 		listed := members.RosterOf(inForce)
 		for _, id := range inForce.All() {
-			c, told := h.contact(id), ""
-			if members.Speaks(inForce, listed, uint64(id), c.hello.Incarnation) {
-				told = c.told
-			}
-			h.target(id, members.Address(listed, id, h.addresses[id], told))
+			c := h.contact(id)
+			h.target(id, members.Address(inForce, listed, id, h.addresses[id], members.Contact{
+				Incarnation: c.hello.Incarnation, Address: c.told, Trusted: c.trusted && c.connected,
+			}))
 		}
 	}
 	if h.core != nil && h.identity.Removed == "" {
