@@ -1,6 +1,7 @@
 package members
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -143,6 +144,8 @@ func TestPromoted(t *testing.T) {
 // others what they told themselves counts first, and what people said last.
 func TestWhereMembersAre(t *testing.T) {
 	s, r := aLeader()
+	r[2].Generation = 1
+	r = slices.Insert(r, 2, roster.Entry{Node: 3, Incarnation: who("8")})
 	s.Members.Directory = append(r, roster.Entry{Node: 6, Generation: 1}).Encode(nil)
 	plan, refused := PlanFor(rsm.AdminRequest{
 		Op: rsm.AdminJoin, Node: 6, Incarnation: who("f"), Peer: "new:6",
@@ -172,27 +175,40 @@ func TestWhereMembersAre(t *testing.T) {
 	if refused != nil {
 		t.Fatal(refused.Detail)
 	}
-	for node, want := range map[uint64]string{1: "given:1", 2: "told:1", 3: "", 6: "new:6"} {
+	for node, want := range map[uint64]string{
+		1: "given:1", 2: "told:1", 3: "", 4: "", 6: "new:6",
+	} {
 		if held, _ := RosterOf(to).Holder(node); held.Peer != want {
 			t.Errorf("node %d is at %q, want %q", node, held.Peer, want)
 		}
 	}
 }
 
-// TestAddress: of a member that lists, people, itself and a successor speak of.
+// TestAddress: whom to believe about where a member is.
 func TestAddress(t *testing.T) {
-	first, since := roster.Entry{Node: 2}, roster.Entry{Node: 2, Peer: "listed"}
-	for _, c := range []struct {
-		held                         roster.Entry
-		given, told, successor, want string
+	r := roster.Roster{
+		{Node: 2, Incarnation: who("b")}, {Node: 3, Incarnation: who("c")},
+		{Node: 3, Generation: 1, Incarnation: who("d"), Peer: "roster:3"},
+	}
+	m := raft.Members{Voters: []raft.NodeID{2, 3, 4}}
+	for name, c := range map[string]struct {
+		id      raft.NodeID
+		given   string
+		contact Contact
+		want    string
 	}{
-		{first, "given", "told", "", "given"}, {first, "", "told", "", "told"},
-		{since, "given", "", "", "listed"}, {since, "given", "told", "", "told"},
-		// Its number has another directory by now, of which this node's log does not tell yet.
-		{first, "given", "", "successor", "successor"}, {since, "", "told", "successor", "successor"},
+		"nothing is known":      {4, "", Contact{}, ""},
+		"people's word":         {2, "given", Contact{}, "given"},
+		"against its own":       {2, "given", Contact{who("b"), "told", true}, "given"},
+		"nobody else said":      {2, "", Contact{who("b"), "told", false}, "told"},
+		"a later one, heard":    {2, "given", Contact{who("9"), "told", true}, "told"},
+		"a later one, unheard":  {2, "given", Contact{who("9"), "told", false}, "given"},
+		"the roster":            {3, "given", Contact{}, "roster:3"},
+		"newer than the roster": {3, "given", Contact{who("d"), "told", false}, "told"},
+		"the former one's":      {3, "given", Contact{who("c"), "told", true}, "roster:3"},
 	} {
-		if got := Address(c.held, c.given, c.told, c.successor); got != c.want {
-			t.Errorf("%+v: %q", c, got)
+		if got := Address(m, r, c.id, c.given, c.contact); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
 }

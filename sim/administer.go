@@ -87,6 +87,9 @@ func (h *host) errandDue(e *errand, now uint64) {
 	if e.id != 0 && (s.Leader != e.leader || !h.contact(e.leader).connected) {
 		e.id, e.sent = 0, true // another may have to be asked
 	}
+	if e.sent && e.request.Op == rsm.AdminTransfer && e.request.Node == 0 {
+		e.request.Op = rsm.AdminList // another leads: that was what was wanted
+	}
 	switch {
 	case e.ended:
 	case h.identity.Removed != "":
