@@ -112,8 +112,13 @@ func TestDismissed(t *testing.T) {
 		}
 	}
 	s.Progress[1].QuietTicks, s.Progress[1].Match = 1, 0 // the leader is new, and has not heard it yet
-	if _, refused := dismissed(s, r, 2, false, 30); code(refused) != rsm.CodeUnsafeChange {
+	_, refused := dismissed(s, r, 2, false, 30)
+	if code(refused) != rsm.CodeUnsafeChange || !refused.Passing {
 		t.Errorf("node 3 has not been heard, and 2 goes: %+v", refused)
+	}
+	s.Progress[1].QuietTicks = 99
+	if _, refused = dismissed(s, r, 2, false, 30); refused == nil || refused.Passing {
+		t.Errorf("node 3 is silent, and 2 goes: %+v", refused)
 	}
 	s.Members.Voters, s.Members.Learners = []raft.NodeID{1}, nil
 	if _, refused := dismissed(s, r, 1, false, 30); code(refused) != rsm.CodeUnsafeChange {
@@ -292,5 +297,36 @@ func TestSpeaks(t *testing.T) {
 		if got := Speaks(m, r, c.node, who(c.directory)); got != c.want {
 			t.Errorf("node %d with %s: %v", c.node, c.directory, got)
 		}
+	}
+}
+
+// engine is a leader of which a test says how it stands.
+type engine struct{ status raft.Status }
+
+func (e *engine) Status() raft.Status              { return e.status }
+func (e *engine) Transfer(raft.NodeID) error       { return nil }
+func (e *engine) Reconfigure(m raft.Members) error { e.status.Members = m; return nil }
+
+// TestNewLeaderWaits: a leader that has not heard the others yet does not refuse what will be safe
+// in a moment; if it never is, the refusal says what was missing.
+func TestNewLeaderWaits(t *testing.T) {
+	s, _ := aLeader()
+	s.CommittedTerm, s.MembersIndex, s.Commit = true, 7, 7
+	s.Progress[0].Match = 0
+	e := &engine{s}
+	plan, _ := PlanFor(rsm.AdminRequest{Op: rsm.AdminRemove, Node: 3}, 30)
+	nowhere := Addresses{
+		Told: func(roster.Entry) string { return "" }, Given: func(uint64) string { return "" },
+	}
+	c := Change{Next: plan, Where: nowhere}
+	if index, refused := c.Step(e); index != 0 || refused != nil || c.Begun() {
+		t.Fatalf("unheard: %d, %+v", index, refused)
+	}
+	if refused := c.Overdue(); code(refused) != rsm.CodeUnsafeChange {
+		t.Errorf("never heard: %+v", refused)
+	}
+	e.status.Progress[0].Match = 1000
+	if _, refused := c.Step(e); refused != nil || !c.Begun() {
+		t.Errorf("heard: %+v", refused)
 	}
 }
