@@ -105,6 +105,8 @@ func (w *world) strike(f fault, h *host) {
 		w.wipe(h)
 	case faultSetBack:
 		w.setBack(h)
+	case faultLull:
+		w.lull(h)
 	case faultTransfer:
 		if l := w.leader(); l != nil && h != l {
 			l.pile.transfers = append(l.pile.transfers, h.id)
@@ -123,7 +125,12 @@ func (w *world) pause(h *host) {
 	if w.healing {
 		return // until all is well
 	}
-	w.always(w.random.spread(second), evResume, h.index, uint64(h.boot), 0)
+	length := w.random.spread(second)
+	w.always(length, evResume, h.index, uint64(h.boot), 0)
+	if w.random.below(2) == 0 { // what it is sent is held somewhere, and comes when it goes on
+		w.reach(markHeld)
+		w.net.holdTo(h.index, w.now+length+w.random.between(ms, 30*ms))
+	}
 }
 
 // clog holds back everything on a node's links, each in its own directions, and lets it go later.

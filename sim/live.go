@@ -49,6 +49,7 @@ func (w *world) onHeal() {
 	w.trace.line(nil, "no more faults")
 	w.net.mend()
 	w.net.unclog()
+	w.clients.silent = 0
 	for _, h := range w.hosts {
 		h.gone = false
 		h.takeFromShelf()
