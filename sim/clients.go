@@ -188,7 +188,7 @@ func (c *clients) begin(i int) {
 }
 
 // fresh lets a client write or read through a node, whatever else is quiet.
-func (c *clients) fresh(i int, h *host, write bool) {
+func (c *clients) fresh(i int, h *host, write bool, timeoutMs uint64) {
 	c.begin(i)
 	x := &c.all[i]
 	op := &c.ops[x.op]
@@ -200,7 +200,7 @@ func (c *clients) fresh(i int, h *host, write bool) {
 		op.read = true
 		op.query = store.EncodeQuery(nil, store.GetStack{Stack: name, WithTop: true})
 	}
-	c.attempt(i, h, 10_000)
+	c.attempt(i, h, timeoutMs)
 }
 
 func (c *clients) draw(name string) store.Command {

@@ -29,7 +29,7 @@ const (
 	evCheck               // is the cluster well again?
 	evChurn               // operators want something of the members
 	evDisks               // something happens to a directory as a whole
-	evLull                // a leader that is cut off is asked something
+	evLull                // a step of a lull
 	evScript              // a test's own
 	kindCount
 )

@@ -106,7 +106,7 @@ func (w *world) strike(f fault, h *host) {
 	case faultSetBack:
 		w.setBack(h)
 	case faultLull:
-		w.lull(h)
+		w.lull()
 	case faultTransfer:
 		if l := w.leader(); l != nil && h != l {
 			l.pile.transfers = append(l.pile.transfers, h.id)

@@ -181,7 +181,7 @@ func (w *world) handle(e *event) {
 	case evDisks:
 		w.onDisks(h, e.a)
 	case evLull:
-		w.onLull(h)
+		w.onLull(h, e.a)
 	case evHeal:
 		w.onHeal()
 	case evCheck:
