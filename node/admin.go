@@ -76,6 +76,11 @@ func (n *Node) Administer(ctx context.Context, q rsm.AdminRequest) rsm.AdminRepl
 	defer look.Stop()
 	sent := false
 	for {
+		if sent && q.Op == rsm.AdminTransfer && q.Node == 0 {
+			// Another leads than the one that was asked: that was what was wanted, and the next one
+			// would hand over in its turn.
+			q.Op = rsm.AdminList
+		}
 		if leader := c.seen.Load().status.Leader; leader != 0 {
 			reply, final := n.ask(ctx, c, leader, q)
 			if final {

@@ -86,6 +86,9 @@ func (h *host) errandDue(e *errand, now uint64) {
 	if e.id != 0 && (s.Leader != e.leader || !h.contact(e.leader).connected) {
 		e.id, e.sent = 0, true // another may have to be asked
 	}
+	if e.sent && e.request.Op == rsm.AdminTransfer && e.request.Node == 0 {
+		e.request.Op = rsm.AdminList // another leads: that was what was wanted
+	}
 	switch {
 	case e.ended:
 	case h.identity.Removed != "":
@@ -178,7 +181,7 @@ func (h *host) begin(q rsm.AdminRequest, until uint64, answer func(rsm.AdminRepl
 	}
 	j.change = &members.Change{Next: plan, Where: h.addressBook()}
 	if s := h.core.Status(); members.HandsOverFirst(q, s) {
-		if _, verdict = plan(s, members.RosterOf(s.Members)); verdict != nil {
+		if _, verdict = plan(s, members.RosterOf(s.Members)); verdict != nil && !verdict.Passing {
 			answer(verdict.Reply())
 			return
 		}
