@@ -246,6 +246,7 @@ func (c *checker) observe(h *host) {
 	if leadsOn {
 		c.matches(h, was.Progress)
 	}
+	c.leads(h)
 	c.proposedChanges(h)
 	c.checkAnswers()
 	c.configured(h)
@@ -358,6 +359,7 @@ func (c *checker) leaves(h *host, m *raft.Message) {
 	}
 	switch body := m.Body.(type) {
 	case raft.RequestVote:
+		c.stands(h)
 		if body.PreVote {
 			return // asks about a term that nobody is in yet
 		}

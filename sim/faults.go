@@ -49,6 +49,16 @@ func (w *world) moment(h *host) {
 	w.always(w.random.spread(w.plan.delayMin), evStrike, h.index, uint64(f), 0)
 }
 
+// turn may let a leader fail when it has a new configuration in its log: nobody else has it, or not
+// everybody, and who decides depends on who has.
+func (w *world) turn(h *host) {
+	if w.healing || w.plan.moment == 0 || w.random.below(3) > 0 {
+		return
+	}
+	f := pick(&w.random, faultKill, faultPower, faultPause, faultIsolate)
+	w.always(w.random.spread(w.plan.writeMean+w.plan.delayMin), evStrike, h.index, uint64(f), 0)
+}
+
 // strike lets a fault hit a node, or begin there.
 func (w *world) strike(f fault, h *host) {
 	if w.healing {
