@@ -9,7 +9,6 @@ import (
 	"drystone/raft"
 	"drystone/roster"
 	"drystone/rsm"
-	"drystone/wire"
 )
 
 // admin is what operators asked of a node, and what peers asked of it as the leader.
@@ -113,7 +112,7 @@ func (h *host) errandDue(e *errand, now uint64) {
 		e.id, e.leader = h.identity.Boot<<32|h.admin.asked, s.Leader
 		q := e.request
 		q.TimeoutMs = max(1, e.until-now)
-		h.send(s.Leader, wire.Message{Peer: rsm.AdminAsk{ID: e.id, Body: h.world.json(q)}})
+		h.sendPeer(s.Leader, rsm.AdminAsk{ID: e.id, Body: h.world.json(q)})
 	}
 }
 
@@ -134,7 +133,7 @@ func (h *host) onAdmin(from raft.NodeID, m rsm.PeerMessage, now uint64) bool {
 			h.world.fail("Wire", "an operator's request: %v", err)
 		}
 		h.begin(q, now+min(q.TimeoutMs, 60_000), func(r rsm.AdminReply) {
-			h.send(from, wire.Message{Peer: rsm.AdminAnswer{ID: m.ID, Body: h.world.json(r)}})
+			h.sendPeer(from, rsm.AdminAnswer{ID: m.ID, Body: h.world.json(r)})
 		})
 	case rsm.AdminAnswer:
 		var r rsm.AdminReply

@@ -20,6 +20,7 @@ type clients struct {
 	ops      []operation
 	attempts []attempt
 	quiet    bool   // nothing new begins
+	silent   int64  // nothing is asked before
 	floor    uint64 // what a read that starts now must reflect
 	acked    int
 	values   uint64
@@ -94,6 +95,10 @@ func (c *clients) plan(i int, delay int64) {
 func (c *clients) onTurn(i int, turn uint64) {
 	x := &c.all[i]
 	if x.turn != turn || x.waiting {
+		return
+	}
+	if w := c.world; w.now < c.silent {
+		c.plan(i, c.silent-w.now+c.random.spread(w.plan.thinkMean))
 		return
 	}
 	if x.op < 0 {
@@ -183,7 +188,7 @@ func (c *clients) begin(i int) {
 }
 
 // fresh lets a client write or read through a node, whatever else is quiet.
-func (c *clients) fresh(i int, h *host, write bool) {
+func (c *clients) fresh(i int, h *host, write bool, timeoutMs uint64) {
 	c.begin(i)
 	x := &c.all[i]
 	op := &c.ops[x.op]
@@ -195,7 +200,7 @@ func (c *clients) fresh(i int, h *host, write bool) {
 		op.read = true
 		op.query = store.EncodeQuery(nil, store.GetStack{Stack: name, WithTop: true})
 	}
-	c.attempt(i, h, 10_000)
+	c.attempt(i, h, timeoutMs)
 }
 
 func (c *clients) draw(name string) store.Command {

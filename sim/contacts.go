@@ -276,6 +276,7 @@ func (h *host) establish(c *contact, machine int, hello wire.Hello) {
 			h.onLost(c)
 		}
 	}
+	h.world.check.met(h, hello.Incarnation)
 	c.hello, c.met, c.machine = hello, true, machine
 	c.directory = h.world.check.directories[hello.Incarnation]
 	if x := &peer.disks; x.rolledBack && hello.Boot == x.copyBoot+1 {

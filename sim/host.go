@@ -72,6 +72,7 @@ type host struct {
 	ticks       int64
 	restoredAt  uint64 // the state of this boot came from a snapshot of that entry; 0: not
 	heard       heard
+	echo        echo // of this boot and of the one before
 
 	seen   view // what the checker saw last
 	record *record

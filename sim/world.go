@@ -24,6 +24,7 @@ type world struct {
 	net        network
 	clients    clients
 	truth      truth
+	draws      draws
 	check      checker
 	trace      tracer
 	healing    bool // the safety phase is over: no more faults
@@ -64,6 +65,7 @@ func newPlannedWorld(o Options, p plan, chance random) *world {
 	w.trace = tracer{out: o.Trace, world: w}
 	w.net = network{random: w.random.fork()}
 	w.truth = newTruth(w)
+	w.draws = newDraws(w)
 	w.check = newChecker(w)
 	for i := range w.plan.nodes {
 		w.newHost(raft.NodeID(i + 1))
@@ -178,6 +180,8 @@ func (w *world) handle(e *event) {
 		w.onChurn()
 	case evDisks:
 		w.onDisks(h, e.a)
+	case evLull:
+		w.onLull(h, e.a)
 	case evHeal:
 		w.onHeal()
 	case evCheck:
