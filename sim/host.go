@@ -9,6 +9,7 @@ import (
 	"drystone/replica"
 	"drystone/rsm"
 	"drystone/storage"
+	"drystone/wal"
 	"drystone/wire"
 )
 
@@ -72,6 +73,9 @@ type host struct {
 	ticks       int64
 	restoredAt  uint64 // the state of this boot came from a snapshot of that entry; 0: not
 	heard       heard
+
+	rot     *wal.Record // a story flipped a bit there
+	refusal string      // in what words this directory was refused for it
 
 	seen   view // what the checker saw last
 	record *record
@@ -240,6 +244,9 @@ func (h *host) failed(what string, err error) bool {
 	if h.dying {
 		h.world.trace.line(h, "died", what)
 		h.crash(h.death)
+		return true
+	}
+	if h.refuses(err) {
 		return true
 	}
 	if err != nil {

@@ -32,13 +32,21 @@ type Options struct {
 	Trace    io.Writer     // a line for every event; nil: none
 
 	Engine replica.EngineKind // the consensus; zero: replica.Native
+
+	Scenario string // one of Scenarios; "": the seed draws what happens
+	stepsMax uint64 // the world ends unfinished after so many events; 0: it does not
 }
+
+// scenarioOps are the operations that must succeed when a story is over.
+const scenarioOps = 30
 
 func (o Options) withDefaults() Options {
 	if o.Duration == 0 {
 		o.Duration = 60 * time.Second
 	}
-	if o.MinOps == 0 {
+	if o.MinOps == 0 && o.Scenario != "" {
+		o.MinOps = scenarioOps
+	} else if o.MinOps == 0 {
 		o.MinOps = 1000
 	}
 	o.Engine = o.Engine.OrNative()
@@ -85,8 +93,11 @@ func (r *Report) String() string {
 
 // Replay is the command that runs the same again, with a line for every event.
 func (r *Report) Replay() string {
-	o, d := r.Options, Options{}.withDefaults()
+	o, d := r.Options, Options{Scenario: r.Options.Scenario}.withDefaults()
 	s := fmt.Sprintf("drystone sim --seed %d", o.Seed)
+	if o.Scenario != "" {
+		s += " --scenario " + o.Scenario
+	}
 	if e := o.Engine.OrNative().Name; e != replica.Native.Name {
 		s += " --engine " + e
 	}

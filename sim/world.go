@@ -30,6 +30,7 @@ type world struct {
 	healed     int64
 	done       bool
 	script     func() // a test's own doing
+	story      *story // nil: a seed's run
 	phase      phase
 	phaseSince int64
 	coreGoal   int   // acknowledged operations that a core of a majority must get to
@@ -52,8 +53,11 @@ func (w *world) fail(property, format string, args ...any) {
 	panic(failure{property, fmt.Sprintf(format, args...)})
 }
 
-// newWorld makes the world of a seed.
+// newWorld makes the world of a seed, or that of a scenario.
 func newWorld(o Options) *world {
+	if o.Scenario != "" {
+		return newStoryWorld(o, mustScenario(o.Scenario))
+	}
 	chance := random{o.Seed}
 	shape := chance.fork()
 	return newPlannedWorld(o, draw(&shape, o.Nodes), chance)
@@ -102,16 +106,26 @@ func (w *world) run() {
 		w.planFault(f)
 	}
 	w.operators.start()
-	w.clients.start()
-	w.always(w.options.Duration.Microseconds(), evHeal, 0, 0, 0)
-	for !w.done {
+	if w.story != nil {
+		w.story.begin()
+	} else {
+		w.clients.start()
+		w.always(w.options.Duration.Microseconds(), evHeal, 0, 0, 0)
+	}
+	for !w.done && !w.cutShort() {
 		e := w.agenda.pop()
 		w.now = e.at
 		w.steps++
 		w.digest = mix(w.digest, uint64(e.at)<<8|uint64(e.kind))
 		w.handle(&e)
+		if w.story != nil {
+			w.story.advance()
+		}
 	}
 }
+
+// cutShort says whether whoever runs this world wants to know no more of it.
+func (w *world) cutShort() bool { return w.options.stepsMax > 0 && w.steps >= w.options.stepsMax }
 
 func (w *world) handle(e *event) {
 	h := w.hosts[e.node]
