@@ -23,6 +23,8 @@ type Command struct {
 	KeepOn   bool          // --keep-going: do not stop at the first failing seed
 
 	Engine replica.EngineKind // --engine
+
+	Scenario string // --scenario: one of Scenarios; "list" prints them
 }
 
 // Run runs and prints, and says whether every property held in every run. The error is a mistake
@@ -35,9 +37,19 @@ func (c Command) Run(out io.Writer) (ok bool, err error) {
 		return false, fmt.Errorf("a negative number makes no sense here")
 	case c.Trace && (c.Runs > 1 || c.For > 0):
 		return false, fmt.Errorf("a trace is of one seed")
+	case c.Scenario == "list":
+		listScenarios(out)
+		return true, nil
+	case c.Scenario != "":
+		if _, err := scenarioNamed(c.Scenario); err != nil {
+			return false, err
+		}
+		if c.Nodes > 0 || c.Duration > 0 {
+			return false, fmt.Errorf("a scenario says itself how many nodes there are, and when it ends")
+		}
 	}
 	o := Options{Seed: c.Seed, Nodes: c.Nodes, Duration: c.Duration, MinOps: c.MinOps,
-		Engine: c.Engine}
+		Engine: c.Engine, Scenario: c.Scenario}
 	if c.Runs <= 1 && c.For == 0 {
 		if c.Trace {
 			o.Trace = out

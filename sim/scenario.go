@@ -176,6 +176,7 @@ func (s *story) advance() {
 			return
 		}
 		w.trace.line(nil, "did:", x.text)
+		s.watchWrites()
 		s.next++
 		s.since = -1
 	}

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"drystone/disk"
@@ -48,19 +49,16 @@ func (p *storyParser) readTear() (storyStep, error) {
 	}, err
 }
 
-// rot flips a bit in the midst of a log: of the last entry but one.
+// rot flips a bit in the midst of a log: of its first entry. The newest write of all may be torn,
+// and so may not be told from one that was.
 func (s *story) rot(h *host) {
 	s.downOnly(h)
-	var entries []wal.Record
-	for _, r := range s.records(h) {
-		if r.Kind == "entry" {
-			entries = append(entries, r)
-		}
+	all := s.records(h)
+	i := slices.IndexFunc(all, func(r wal.Record) bool { return r.Kind == "entry" })
+	if i < 0 {
+		s.fail("its log has no entry to rot")
 	}
-	if len(entries) < 2 {
-		s.fail("its log is too short to rot")
-	}
-	r := entries[len(entries)-2]
+	r := all[i]
 	if err := h.mem.Flip(r.File, r.Offset+r.Length/2, 0x10); err != nil {
 		s.fail(err.Error())
 	}

@@ -47,6 +47,7 @@ Exit status 1 says that a property broke; the command that repeats the run is pr
 	f.DurationVar(&run.Duration, "time", 0, "simulated time with faults (default 1m0s)")
 	f.IntVar(&run.MinOps, "ops", 0, "operations acknowledged in a run, at least (default 1000)")
 	f.IntVar(&run.Workers, "workers", 0, "runs at a time (default one for each processor)")
+	f.StringVar(&run.Scenario, "scenario", "", "a story instead of chance; list prints them all")
 	f.BoolVar(&run.Trace, "trace", false, "a line for every event, on standard output")
 	f.BoolVar(&run.KeepOn, "keep-going", false, "do not stop at the first seed that fails")
 	return c
