@@ -215,7 +215,8 @@ func (w *world) onRestart(h *host, boot uint32) {
 		return
 	}
 	w.beforeStart(h)
-	if h.boot > 0 && !w.healing && w.plan.every[faultDiskOp] > 0 && w.random.below(4) == 0 {
+	if h.boot > 0 && !w.healing && w.plan.every[faultDiskOp] > 0 && w.random.below(4) == 0 &&
+		w.strikes(faultNames[faultDiskOp]) {
 		h.crashAt = h.changes + 1 + uint64(w.random.below(30)) // recovery is not spared
 	}
 	h.start()

@@ -320,11 +320,18 @@ func (p *storyParser) shows(names []string) (condition, error) {
 				got = append(got, string(v))
 			}
 			if !slices.Equal(got, want) {
-				return finding{never: true, why: fmt.Sprintf("%s shows %v", n, got)}
+				return finding{never: true, why: n + " shows " + orNothing(got)}
 			}
 		}
 		return holds(true, "")
 	}, nil
+}
+
+func orNothing(values []string) string {
+	if len(values) == 0 {
+		return "nothing"
+	}
+	return strings.Join(values, " ")
 }
 
 // shown is the reply to a request.

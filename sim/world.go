@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"time"
 
 	"drystone/raft"
 )
@@ -40,6 +41,7 @@ type world struct {
 	probes     int // the first probe among the operations
 	steps      uint64
 	digest     uint64
+	struck     int // faults that were to strike
 	faults     [faultCount]uint64
 	reached    [markCount]uint64
 	arena      []byte // room for messages
@@ -60,7 +62,9 @@ func newWorld(o Options) *world {
 	}
 	chance := random{o.Seed}
 	shape := chance.fork()
-	return newPlannedWorld(o, draw(&shape, o.Nodes), chance)
+	p := draw(&shape, o.Nodes)
+	p.reduce(&o)
+	return newPlannedWorld(o, p, chance)
 }
 
 func newPlannedWorld(o Options, p plan, chance random) *world {
@@ -112,7 +116,7 @@ func (w *world) run() {
 		w.clients.start()
 		w.always(w.options.Duration.Microseconds(), evHeal, 0, 0, 0)
 	}
-	for !w.done && !w.cutShort() {
+	for w.goesOn() {
 		e := w.agenda.pop()
 		w.now = e.at
 		w.steps++
@@ -124,8 +128,17 @@ func (w *world) run() {
 	}
 }
 
-// cutShort says whether whoever runs this world wants to know no more of it.
-func (w *world) cutShort() bool { return w.options.stepsMax > 0 && w.steps >= w.options.stepsMax }
+// progressEvery is in events.
+const progressEvery = 1 << 15
+
+// goesOn says whether anything is left to happen, or of interest to whoever runs this world.
+func (w *world) goesOn() bool {
+	o := &w.options
+	if o.progress != nil && w.steps%progressEvery == 0 {
+		o.progress(time.Duration(w.now) * time.Microsecond)
+	}
+	return !w.done && (o.stepsMax == 0 || w.steps < o.stepsMax)
+}
 
 func (w *world) handle(e *event) {
 	h := w.hosts[e.node]
