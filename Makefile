@@ -29,6 +29,7 @@ fix: ## format the tree and tidy go.mod
 	$(GO) mod tidy
 
 golden: ## rewrite the golden scripts; read the diff, commit only what you can explain
+	$(GO) test ./sim -run TestScripts -rewrite
 	$(GO) test ./raft -run Scripts -rewrite
 	@git --no-pager diff --stat -- raft/testdata
 

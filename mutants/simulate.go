@@ -84,7 +84,7 @@ func simulateFrom(binary string, first, seeds int, within time.Duration, workers
 	defer cancel()
 	c := exec.CommandContext(ctx, binary, "sim", "--seed", strconv.Itoa(first),
 		"--seeds", strconv.Itoa(max(seeds, 2)), "--for", within.String(),
-		"--workers", strconv.Itoa(workers))
+		"--workers", strconv.Itoa(workers), "--no-shrink")
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
 	err := c.Run()

@@ -32,6 +32,8 @@ type client struct {
 	waiting bool
 	turn    uint64 // plans of earlier turns are void
 	tries   int
+
+	scripted bool // a story's: it does nothing by itself
 }
 
 // operation is what a client wants to happen once.
@@ -94,7 +96,7 @@ func (c *clients) plan(i int, delay int64) {
 // onTurn lets a client begin an operation, or repeat the one it has.
 func (c *clients) onTurn(i int, turn uint64) {
 	x := &c.all[i]
-	if x.turn != turn || x.waiting {
+	if x.turn != turn || x.waiting || x.scripted {
 		return
 	}
 	if w := c.world; w.now < c.silent {
@@ -312,6 +314,8 @@ func (c *clients) settle(i int, outcome rsm.Outcome) {
 		c.end(i)
 	case op.read:
 		op.failed = true
+		c.end(i)
+	case x.scripted:
 		c.end(i)
 	case outcome == rsm.NotApplied:
 		if c.random.below(4) == 0 || c.quiet && x.tries > 3 {

@@ -23,6 +23,37 @@ type Command struct {
 	KeepOn   bool          // --keep-going: do not stop at the first failing seed
 
 	Engine replica.EngineKind // --engine
+
+	Scenario string // --scenario: one of Scenarios; "list" prints them
+
+	Only    string // --only: classes of faults that may strike, none or all; "": as drawn
+	Faults  string // --faults: the only ones that strike, like 3,7-9, or none
+	Calm    string // --calm: what never happens by chance
+	Clients int    // --clients
+
+	Script   bool          // --script: a golden script of raft's instead of a report
+	Shrink   time.Duration // a failing seed is shrunk for so long; 0: not at all
+	Progress io.Writer     // a terminal that is told how far it is; nil: none
+}
+
+// ShrinkTime is how long a failing seed is shrunk, unless somebody says otherwise.
+const ShrinkTime = 30 * time.Second
+
+// shrinkTries bounds it too, so that small worlds do not go on for ever.
+const shrinkTries = 2000
+
+// options are those of a run.
+func (c Command) options() (o Options, err error) {
+	o = Options{Seed: c.Seed, Nodes: c.Nodes, Duration: c.Duration, MinOps: c.MinOps,
+		Engine: c.Engine, Scenario: c.Scenario, Clients: c.Clients}
+	if o.Only, err = parseNames("only", c.Only, classes()); err != nil {
+		return o, err
+	}
+	if o.Calm, err = parseNames("calm", c.Calm, troubles); err != nil {
+		return o, err
+	}
+	o.Faults, err = parseOrdinals(c.Faults)
+	return o, err
 }
 
 // Run runs and prints, and says whether every property held in every run. The error is a mistake
@@ -31,24 +62,88 @@ func (c Command) Run(out io.Writer) (ok bool, err error) {
 	switch {
 	case c.Nodes < 0 || c.Nodes > nodesMax:
 		return false, fmt.Errorf("a cluster has 1 to %d nodes, or 0 for the seed to draw", nodesMax)
-	case c.Duration < 0 || c.MinOps < 0 || c.Runs < 0 || c.For < 0 || c.Workers < 0:
+	case c.Duration < 0 || c.MinOps < 0 || c.Runs < 0 || c.For < 0 || c.Workers < 0 ||
+		c.Clients < 0:
 		return false, fmt.Errorf("a negative number makes no sense here")
+	case c.Clients > clientsMax:
+		return false, fmt.Errorf("there are at most %d clients", clientsMax)
+	case c.Script && (c.Trace || c.Runs > 1 || c.For > 0):
+		return false, fmt.Errorf("a script is of one seed, and no trace")
 	case c.Trace && (c.Runs > 1 || c.For > 0):
 		return false, fmt.Errorf("a trace is of one seed")
-	}
-	o := Options{Seed: c.Seed, Nodes: c.Nodes, Duration: c.Duration, MinOps: c.MinOps,
-		Engine: c.Engine}
-	if c.Runs <= 1 && c.For == 0 {
-		if c.Trace {
-			o.Trace = out
+	case c.Scenario == "list":
+		listScenarios(out)
+		return true, nil
+	case c.Scenario != "":
+		if _, err := scenarioNamed(c.Scenario); err != nil {
+			return false, err
 		}
-		r := Run(o)
-		printReport(out, &r)
-		return r.OK(), nil
+		if c.Nodes > 0 || c.Duration > 0 || c.Only+c.Faults+c.Calm != "" || c.Clients > 0 {
+			return false, fmt.Errorf("a scenario says itself what there is and what goes wrong: " +
+				"no --nodes, --time, --clients, --only, --faults or --calm")
+		}
+	}
+	o, err := c.options()
+	switch {
+	case err != nil:
+		return false, err
+	case c.Script:
+		text, r := Script(o)
+		_, err := io.WriteString(out, text)
+		return r.OK(), err
+	case c.Runs <= 1 && c.For == 0:
+		return c.one(o, out), nil
 	}
 	// Worlds leave much garbage and little behind: collect it less often.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	return c.many(o, out), nil
+}
+
+// one runs a single seed.
+func (c Command) one(o Options, out io.Writer) bool {
+	if c.Trace {
+		o.Trace = out
+	} else if c.Progress != nil {
+		o.progress = func(now time.Duration) {
+			fmt.Fprintf(c.Progress, "\r%s simulated ", now.Round(time.Second))
+		}
+	}
+	r := Run(o)
+	c.eraseProgress()
+	printFailure(out, &r)
+	if !c.Trace {
+		c.shrink(&r, out)
+	}
+	fmt.Fprintln(out, &r)
+	return r.OK()
+}
+
+const progressWidth = 60
+
+func (c Command) eraseProgress() {
+	if c.Progress != nil {
+		fmt.Fprintf(c.Progress, "\r%*s\r", progressWidth, "")
+	}
+}
+
+// shrink looks for a smaller run that fails in the same way, and prints how to repeat it.
+func (c Command) shrink(r *Report, out io.Writer) {
+	if r.OK() || c.Shrink == 0 || c.Scenario != "" {
+		return
+	}
+	s := Shrink(*r, c.Shrink, shrinkTries, func(tries int, best *Report) {
+		if c.Progress != nil {
+			fmt.Fprintf(c.Progress, "\rshrinking: %d tries, %d of %d events ", tries, best.Steps, r.Steps)
+		}
+	})
+	c.eraseProgress()
+	if !s.Smaller() {
+		fmt.Fprintf(out, "nothing can be left out of it (%d tries)\n", s.Tries)
+	} else {
+		fmt.Fprintf(out, "shrunk from %d to %d lines of trace in %d tries\n%s: %s\nreplay: %s\n",
+			s.LinesBefore, s.LinesAfter, s.Tries, s.Report.Property, s.Report.Detail, s.Report.Replay())
+	}
+	fmt.Fprintf(out, "as a script: %s --script\n", strings.TrimSuffix(s.Report.Replay(), " --trace"))
 }
 
 func (c Command) many(o Options, out io.Writer) bool {
@@ -62,7 +157,8 @@ func (c Command) many(o Options, out io.Writer) bool {
 		runs++
 		if !r.OK() {
 			failed++
-			printReport(out, r)
+			printFailure(out, r)
+			fmt.Fprintln(out, r)
 		}
 		if time.Since(told) > 10*time.Second {
 			told = time.Now()
@@ -71,15 +167,17 @@ func (c Command) many(o Options, out io.Writer) bool {
 		}
 		return (failed == 0 || c.KeepOn) && (c.For == 0 || time.Since(began) < c.For)
 	})
+	if len(s.Failed) > 0 {
+		c.shrink(&s.Failed[0], out)
+	}
 	fmt.Fprint(out, s.String())
 	return len(s.Failed) == 0
 }
 
-func printReport(out io.Writer, r *Report) {
+func printFailure(out io.Writer, r *Report) {
 	if !r.OK() {
 		fmt.Fprintf(out, "%s: %s\nreplay: %s\n", r.Property, r.Detail, r.Replay())
 	}
-	fmt.Fprintln(out, r)
 }
 
 // String is what many runs did, in a few lines.

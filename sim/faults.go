@@ -67,6 +67,9 @@ func (w *world) strike(f fault, h *host) {
 	if !h.up && f != faultBlackout && f != faultPartition && f != faultIsolate && f != faultClog {
 		return
 	}
+	if !w.strikes(faultNames[f]) {
+		return
+	}
 	if f != faultWipe && f != faultSetBack {
 		w.faults[f]++
 	}

@@ -9,6 +9,7 @@ import (
 	"drystone/replica"
 	"drystone/rsm"
 	"drystone/storage"
+	"drystone/wal"
 	"drystone/wire"
 )
 
@@ -73,6 +74,9 @@ type host struct {
 	restoredAt  uint64 // the state of this boot came from a snapshot of that entry; 0: not
 	heard       heard
 	echo        echo // of this boot and of the one before
+
+	rot     *wal.Record // a story flipped a bit there
+	refusal string      // in what words this directory was refused for it
 
 	seen   view // what the checker saw last
 	record *record
@@ -212,7 +216,8 @@ func (w *world) onRestart(h *host, boot uint32) {
 		return
 	}
 	w.beforeStart(h)
-	if h.boot > 0 && !w.healing && w.plan.every[faultDiskOp] > 0 && w.random.below(4) == 0 {
+	if h.boot > 0 && !w.healing && w.plan.every[faultDiskOp] > 0 && w.random.below(4) == 0 &&
+		w.strikes(faultNames[faultDiskOp]) {
 		h.crashAt = h.changes + 1 + uint64(w.random.below(30)) // recovery is not spared
 	}
 	h.start()
@@ -241,6 +246,9 @@ func (h *host) failed(what string, err error) bool {
 	if h.dying {
 		h.world.trace.line(h, "died", what)
 		h.crash(h.death)
+		return true
+	}
+	if h.refuses(err) {
 		return true
 	}
 	if err != nil {

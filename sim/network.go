@@ -24,6 +24,7 @@ const (
 	packetReset                        // there is no such connection
 	packetJoin                         // a wire.Hello: a directory asks to be let in
 	packetJoinReply                    // a wire.HelloReply, with a grant if it is
+	packetLost                         // what never arrives
 )
 
 // network carries packets between nodes. It loses, repeats, reorders and holds back as the plan

@@ -37,7 +37,7 @@ func (w *world) onChurn() {
 		return
 	}
 	w.always(o.random.spread(w.plan.churn), evChurn, 0, 0, 0)
-	if !w.founded() {
+	if !w.founded() || !w.strikes(churn) {
 		return
 	}
 	o.act()
@@ -61,7 +61,8 @@ func (w *world) founded() bool {
 // onElected lets somebody ask a leader before it has committed anything.
 func (o *operators) onElected(h *host) {
 	w := o.world
-	if w.healing || w.plan.churn == 0 || !w.founded() || o.random.below(3) != 0 {
+	if w.healing || w.plan.churn == 0 || !w.founded() || o.random.below(3) != 0 ||
+		!w.strikes(churn) {
 		return
 	}
 	h.pile.hasty = append(h.pile.hasty, o.wish())

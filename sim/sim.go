@@ -34,13 +34,29 @@ type Options struct {
 	Trace    io.Writer     // a line for every event; nil: none
 
 	Engine replica.EngineKind // the consensus; zero: replica.Native
+
+	Scenario string // one of Scenarios; "": the seed draws what happens
+
+	// What is left out of what the seed draws; shrink_less.go has the words.
+	Only    []string // classes of faults that may strike; nil: all
+	Faults  []int    // of the faults that would strike only these, counted from 1; nil: all
+	Calm    []string // what never happens by chance
+	Clients int      // 0: the seed draws it
+
+	progress func(now time.Duration) // is told now and then how far the world is; nil: nobody
+	stepsMax uint64                  // the world ends unfinished after so many events; 0: it does not
 }
+
+// scenarioOps are the operations that must succeed when a story is over.
+const scenarioOps = 30
 
 func (o Options) withDefaults() Options {
 	if o.Duration == 0 {
 		o.Duration = 60 * time.Second
 	}
-	if o.MinOps == 0 {
+	if o.MinOps == 0 && o.Scenario != "" {
+		o.MinOps = scenarioOps
+	} else if o.MinOps == 0 {
 		o.MinOps = 1000
 	}
 	o.Engine = o.Engine.OrNative()
@@ -65,6 +81,8 @@ type Report struct {
 
 	faults  [faultCount]uint64
 	reached [markCount]uint64
+	struck  int // faults that were to strike, those of operators too
+	clients int
 }
 
 // OK says whether every property held.
@@ -87,8 +105,11 @@ func (r *Report) String() string {
 
 // Replay is the command that runs the same again, with a line for every event.
 func (r *Report) Replay() string {
-	o, d := r.Options, Options{}.withDefaults()
+	o, d := r.Options, Options{Scenario: r.Options.Scenario}.withDefaults()
 	s := fmt.Sprintf("drystone sim --seed %d", o.Seed)
+	if o.Scenario != "" {
+		s += " --scenario " + o.Scenario
+	}
 	if e := o.Engine.OrNative().Name; e != replica.Native.Name {
 		s += " --engine " + e
 	}
@@ -101,7 +122,7 @@ func (r *Report) Replay() string {
 	if o.MinOps != d.MinOps {
 		s += fmt.Sprintf(" --ops %d", o.MinOps)
 	}
-	return s + " --trace"
+	return s + o.lessWords() + " --trace"
 }
 
 // Run runs one world to its end, or to the first property that breaks.
@@ -123,11 +144,15 @@ func (w *world) report() (r Report) {
 	r.Committed = uint64(len(w.check.committed))
 	r.Acked, r.Digest = w.clients.acked, w.digest
 	r.faults, r.reached = w.faults, w.reached
+	r.struck, r.clients = w.struck, w.plan.clients
 	for _, n := range w.faults {
 		r.Faults += n
 	}
 	return r
 }
+
+// assertion is the property that breaks when code panics.
+const assertion = "Assertion"
 
 // outcome runs the world. An assertion that fails in any package is a broken property like the
 // others: it ends this world and no other.
@@ -138,7 +163,7 @@ func (w *world) outcome() (property, detail string) {
 		case failure:
 			property, detail = p.property, p.detail
 		default:
-			property, detail = "Assertion", fmt.Sprintf("%v\n%s", p, debug.Stack())
+			property, detail = assertion, fmt.Sprintf("%v\n%s", p, debug.Stack())
 		}
 		if property != "" {
 			w.trace.line(nil, "FAIL", property+":", detail)

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"time"
 
 	"drystone/raft"
 )
@@ -31,6 +32,7 @@ type world struct {
 	healed     int64
 	done       bool
 	script     func() // a test's own doing
+	story      *story // nil: a seed's run
 	phase      phase
 	phaseSince int64
 	coreGoal   int   // acknowledged operations that a core of a majority must get to
@@ -40,6 +42,7 @@ type world struct {
 	probes     int // the first probe among the operations
 	steps      uint64
 	digest     uint64
+	struck     int // faults that were to strike
 	faults     [faultCount]uint64
 	reached    [markCount]uint64
 	arena      []byte // room for messages
@@ -53,11 +56,16 @@ func (w *world) fail(property, format string, args ...any) {
 	panic(failure{property, fmt.Sprintf(format, args...)})
 }
 
-// newWorld makes the world of a seed.
+// newWorld makes the world of a seed, or that of a scenario.
 func newWorld(o Options) *world {
+	if o.Scenario != "" {
+		return newStoryWorld(o, mustScenario(o.Scenario))
+	}
 	chance := random{o.Seed}
 	shape := chance.fork()
-	return newPlannedWorld(o, draw(&shape, o.Nodes), chance)
+	p := draw(&shape, o.Nodes)
+	p.reduce(&o)
+	return newPlannedWorld(o, p, chance)
 }
 
 func newPlannedWorld(o Options, p plan, chance random) *world {
@@ -104,15 +112,34 @@ func (w *world) run() {
 		w.planFault(f)
 	}
 	w.operators.start()
-	w.clients.start()
-	w.always(w.options.Duration.Microseconds(), evHeal, 0, 0, 0)
-	for !w.done {
+	if w.story != nil {
+		w.story.begin()
+	} else {
+		w.clients.start()
+		w.always(w.options.Duration.Microseconds(), evHeal, 0, 0, 0)
+	}
+	for w.goesOn() {
 		e := w.agenda.pop()
 		w.now = e.at
 		w.steps++
 		w.digest = mix(w.digest, uint64(e.at)<<8|uint64(e.kind))
 		w.handle(&e)
+		if w.story != nil {
+			w.story.advance()
+		}
 	}
+}
+
+// progressEvery is in events.
+const progressEvery = 1 << 15
+
+// goesOn says whether anything is left to happen, or of interest to whoever runs this world.
+func (w *world) goesOn() bool {
+	o := &w.options
+	if o.progress != nil && w.steps%progressEvery == 0 {
+		o.progress(time.Duration(w.now) * time.Microsecond)
+	}
+	return !w.done && (o.stepsMax == 0 || w.steps < o.stepsMax)
 }
 
 func (w *world) handle(e *event) {

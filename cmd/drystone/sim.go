@@ -9,6 +9,7 @@ import (
 func newSimCommand() *cobra.Command {
 	var run sim.Command
 	var engine string
+	var noShrink bool
 	c := &cobra.Command{
 		Use:   "sim",
 		Short: "Run simulated clusters whose disks, networks and clocks fail",
@@ -16,9 +17,11 @@ func newSimCommand() *cobra.Command {
 disks, networks and clocks that fail in every way they know. A seed decides all that happens, so a
 run that breaks a property can be repeated exactly.
 
-Exit status 1 says that a property broke; the command that repeats the run is printed.`,
+A run that broke a property is printed with the command that repeats it, and then shrunk: whatever
+can be left out of it is, as long as the same property breaks. Exit status 1 says that one broke.`,
 		Example: `  drystone sim --seeds 1000          a thousand clusters, from seed 1 on
-  drystone sim --seed 7 --trace      one cluster, with a line for every event`,
+  drystone sim --seed 7 --trace      one cluster, with a line for every event
+  drystone sim --scenario figure8    a story instead of chance; list prints them all`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if c.Flags().Changed("seeds") && run.Runs < 1 {
@@ -27,6 +30,12 @@ Exit status 1 says that a property broke; the command that repeats the run is pr
 			var err error
 			if run.Engine, err = engineNamed(engine); err != nil {
 				return err
+			}
+			if !noShrink {
+				run.Shrink = sim.ShrinkTime
+			}
+			if w := c.ErrOrStderr(); isTerminal(w) {
+				run.Progress = w
 			}
 			ok, err := run.Run(c.OutOrStdout())
 			if err != nil {
@@ -47,6 +56,15 @@ Exit status 1 says that a property broke; the command that repeats the run is pr
 	f.DurationVar(&run.Duration, "time", 0, "simulated time with faults (default 1m0s)")
 	f.IntVar(&run.MinOps, "ops", 0, "operations acknowledged in a run, at least (default 1000)")
 	f.IntVar(&run.Workers, "workers", 0, "runs at a time (default one for each processor)")
+	f.StringVar(&run.Scenario, "scenario", "", "a story instead of chance; list prints them all")
+	f.IntVar(&run.Clients, "clients", 0, "so many clients (default the seed decides)")
+	f.StringVar(&run.Only, "only", "", "classes of faults, like kill,power: no others strike; or none")
+	f.StringVar(&run.Faults, "faults", "",
+		"of the faults that would strike, only these, like 3,7-9; or none")
+	f.StringVar(&run.Calm, "calm", "", "what never happens by chance: loss, duplicate, replay, "+
+		"reorder, skew; or all")
+	f.BoolVar(&noShrink, "no-shrink", false, "do not look for a smaller run than one that failed")
+	f.BoolVar(&run.Script, "script", false, "print the run as a golden script for raft/testdata")
 	f.BoolVar(&run.Trace, "trace", false, "a line for every event, on standard output")
 	f.BoolVar(&run.KeepOn, "keep-going", false, "do not stop at the first seed that fails")
 	return c
