@@ -128,8 +128,8 @@ func (w *world) chooseCore() {
 }
 
 // cutHung cuts those whose disks hang off from the others that are ill. A follower with such a disk
-// answers heartbeats all the same, so a leader that hears enough of those leads on, while links that
-// fail one way only keep it from committing with the rest: nothing in consensus sees that.
+// answers heartbeats all the same, so a leader that hears enough of those leads on, while links
+// that fail one way only keep it from committing with the rest: nothing in consensus sees that.
 func (w *world) cutHung() {
 	for _, h := range w.hosts {
 		for _, peer := range w.hosts {

@@ -57,7 +57,7 @@ var markNames = [markCount]string{"elected", "snapshot", "restored", "shipped", 
 	"admitted", "promoted", "removed", "leader removed", "dead replaced", "wiped replaced",
 	"removed told", "joint crash", "joint restart", "joint snapshot", "config lost", "too early",
 	"change pending", "unreachable joiner", "unsafe change", "wiped refused", "set-back refused",
-	"removed refused", "stuck leader", "slow leader", "vote in stuck disk", "vague hint", "former boot", "held for paused",
-	"lonely write"}
+	"removed refused", "stuck leader", "slow leader", "vote in stuck disk", "vague hint",
+	"former boot", "held for paused", "lonely write"}
 
 func (w *world) reach(m mark) { w.reached[m]++ }

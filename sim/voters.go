@@ -2,7 +2,8 @@ package sim
 
 import "drystone/raft"
 
-const votersOnly = "Voters Only" // whoever stands or leads is a voter by its log, and with its directory
+// votersOnly: whoever stands or leads is a voter by its log, and with its directory.
+const votersOnly = "Voters Only"
 
 // stands checks that some configuration in a node's log names it and its directory as a voter. It
 // may be one that is not committed, or one that is replaced by one that is not (§6).
