@@ -350,8 +350,8 @@ func TestOldLeaderAsks(t *testing.T) {
 	})
 }
 
-// thesis §4.2.3: a leader that asks for votes leads no more, so it may have them. Anybody else waits
-// until it was silent for an election timeout.
+// thesis §4.2.3: a leader that asks for votes leads no more, so it may have them. Anybody else
+// waits until it was silent for an election timeout.
 func TestOldLeaderAsksForItself(t *testing.T) {
 	for _, preVote := range []bool{true, false} {
 		onBoth(t, 3, voters(3), func(t *testing.T, c *cluster) {
