@@ -9,6 +9,7 @@ type inode struct {
 	now, durable image
 	pending      []change
 	arena        []byte // the bytes of pending, in order
+	bad          []unreadable
 }
 
 // change is one write or truncation that is not durable yet.
@@ -45,14 +46,6 @@ func (f *inode) apply(m *image, c change) {
 	}
 }
 
-// datasync makes everything durable.
-func (f *inode) datasync() {
-	for _, c := range f.pending {
-		f.apply(&f.durable, c)
-	}
-	f.forget()
-}
-
 // forget is what a failed sync does on Linux: the dirty pages count as clean, they still read
 // back, and no later sync will write them.
 func (f *inode) forget() {
@@ -61,8 +54,12 @@ func (f *inode) forget() {
 
 // crash decides for each pending change by itself whether it reached the disk, and leaves the
 // file as the next life finds it.
-func (f *inode) crash(r *random) {
+func (f *inode) crash(r *random, garble int) {
 	for _, c := range f.pending {
+		if r.garbles(c, garble) {
+			f.scramble(c, r)
+			continue
+		}
 		switch fate := r.below(3); {
 		case fate == 0: // lost
 		case fate == 1 || c.truncate:
@@ -98,6 +95,7 @@ func (f *inode) clone() *inode {
 		durable: f.durable.clone(),
 		pending: append([]change(nil), f.pending...),
 		arena:   append([]byte(nil), f.arena...),
+		bad:     append([]unreadable(nil), f.bad...),
 	}
 }
 

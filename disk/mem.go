@@ -10,9 +10,11 @@ import (
 // Mem is a directory in memory that loses what was not synced. Everything it does follows from its
 // seed and the operations asked of it.
 //
-// After Crash, each write since its file's last Datasync is by itself kept, lost, or torn at
-// sectors of 512 bytes; of the directory operations since the last Sync a prefix is kept. Reads see
-// every change at once, as they do in a page cache.
+// After Crash, each write since its file's last Datasync is by itself kept, lost, torn at sectors
+// of 512 bytes, or garbled in such sectors; of the directory operations since the last Sync a
+// prefix is kept. Reads see every change at once, as they do in a page cache.
+//
+// What else a disk does is asked for: Flip, Unreadable, SetQuota, Wipe, Restore, and all Faults.
 type Mem struct {
 	mu      sync.Mutex
 	random  random
@@ -22,6 +24,10 @@ type Mem struct {
 	now     map[string]*inode
 	durable map[string]*inode
 	pending []entryChange
+	garble  int   // percent of unsynced writes that a crash garbles
+	quota   int64 // bytes; 0: no bound
+	armed   []armed
+	struck  []Strike
 }
 
 // entryChange is one directory operation that is not durable yet.
@@ -50,6 +56,7 @@ func NewMem(seed uint64) *Mem {
 		random:  random(seed),
 		now:     map[string]*inode{},
 		durable: map[string]*inode{},
+		garble:  garbleDefault,
 	}
 }
 
@@ -103,7 +110,7 @@ func (m *Mem) crash() {
 	}
 	m.pending = nil
 	for _, name := range slices.Sorted(maps.Keys(m.durable)) {
-		m.durable[name].crash(&m.random)
+		m.durable[name].crash(&m.random, m.garble)
 	}
 	m.now = maps.Clone(m.durable)
 }
@@ -115,7 +122,8 @@ func (m *Mem) Kill() {
 	m.life++
 }
 
-// Clone is a disk of its own in the same state, without the hook. Nothing opened on m works on it.
+// Clone is a disk of its own in the same state, without the hook and the armed faults. Nothing
+// opened on m works on it.
 func (m *Mem) Clone() *Mem {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -126,7 +134,7 @@ func (m *Mem) Clone() *Mem {
 		}
 		return nodes[f]
 	}
-	c := &Mem{random: m.random, ops: m.ops, life: m.life,
+	c := &Mem{random: m.random, ops: m.ops, life: m.life, garble: m.garble, quota: m.quota,
 		now: map[string]*inode{}, durable: map[string]*inode{}}
 	for name, f := range m.now {
 		c.now[name] = clone(f)

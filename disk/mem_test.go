@@ -56,6 +56,7 @@ func check(t *testing.T, err error) {
 func TestDurable(t *testing.T) {
 	for seed := range uint64(200) {
 		m := NewMem(seed)
+		m.SetGarble(0)
 		d := m.Dir()
 		f := create(t, d, "a")
 		write(t, f, 0, "durable")
@@ -75,6 +76,7 @@ func TestFates(t *testing.T) {
 	seen := map[string]bool{}
 	for seed := range uint64(400) {
 		m := NewMem(seed)
+		m.SetGarble(0)
 		d := m.Dir()
 		f := create(t, d, "a")
 		write(t, f, 0, string(bytes.Repeat([]byte{'o'}, 3*sectorBytes)))
@@ -105,6 +107,7 @@ func TestExtendingWrite(t *testing.T) {
 	lengths := map[int]bool{}
 	for seed := range uint64(300) {
 		m := NewMem(seed)
+		m.SetGarble(0)
 		d := m.Dir()
 		f := create(t, d, "a")
 		check(t, d.Sync())

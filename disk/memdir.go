@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 type memDir struct {
@@ -47,6 +48,9 @@ func (d *memDir) change(op Op, check func() error, node *inode) error {
 		return asked
 	}
 	wrong := check()
+	if wrong == nil && op.Kind != OpRemove && d.m.full() {
+		wrong = syscall.ENOSPC
+	}
 	if wrong == nil {
 		c := entryChange{kind: op.Kind, name: op.Name, newName: op.NewName, node: node}
 		c.apply(d.m.now)

@@ -45,6 +45,13 @@ func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 	if err := f.dir.m.end(asked); err != nil {
 		return 0, err
 	}
+	if f.dir.m.strikes(ReadFails, f.name) {
+		f.dir.m.struckAt(ReadFails, f.name, off, int64(len(p)))
+		return 0, ioError(OpRead, f.name)
+	}
+	if good := f.node.readable(off, int64(len(p))); good < int64(len(p)) {
+		return f.node.now.read(p[:good], off), ioError(OpRead, f.name)
+	}
 	n := f.node.now.read(p, off)
 	if n < len(p) {
 		return n, io.EOF
@@ -64,11 +71,20 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 		f.node.write(p[:n], off)
 		return n, asked
 	}
-	f.node.write(p, off)
-	if err := m.end(asked); err != nil {
-		return 0, err
+	n := m.fits(f.node, off, int64(len(p)))
+	if n < int64(len(p)) {
+		err = noSpace(OpWrite, f.name)
+	} else if n > 0 && m.strikes(WriteShort, f.name) {
+		n, err = int64(m.random.below(len(p))), ioError(OpWrite, f.name)
+		m.struckAt(WriteShort, f.name, off, n)
 	}
-	return len(p), nil
+	if n > 0 {
+		f.node.write(p[:n], off)
+	}
+	if crashed := m.end(asked); crashed != nil {
+		return 0, crashed
+	}
+	return int(n), err
 }
 
 func (f *memFile) Truncate(size int64) error {
@@ -80,6 +96,9 @@ func (f *memFile) Truncate(size int64) error {
 	if refused(asked) {
 		return asked
 	}
+	if f.dir.m.fits(f.node, 0, size) < size {
+		return noSpace(OpTruncate, f.name)
+	}
 	f.node.truncate(size)
 	return f.dir.m.end(asked)
 }
@@ -90,6 +109,10 @@ func (f *memFile) Datasync() error {
 	if err != nil {
 		return err
 	}
+	if asked == nil && f.dir.m.strikes(SyncFails, f.name) {
+		f.dir.m.struckAt(SyncFails, f.name, 0, 0)
+		asked = ioError(OpDatasync, f.name)
+	}
 	if refused(asked) {
 		f.node.forget()
 		return asked
@@ -97,7 +120,7 @@ func (f *memFile) Datasync() error {
 	if err := f.dir.m.end(asked); err != nil {
 		return err
 	}
-	f.node.datasync()
+	f.dir.m.sync(f.name, f.node)
 	return nil
 }
 

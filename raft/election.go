@@ -7,8 +7,13 @@ func (r *Raft) draw(n int) int { return int(r.jitter.Uint64() % uint64(n)) }
 
 // drawElectionTimeout spreads timeouts over [ElectionTicks, 2·ElectionTicks), so that mostly a
 // single node stands (§5.2).
+//
+// Where a vote takes as long as that, because disks do, all stand before they hear of each other.
+// DIFFERS(11): so each candidacy in vain doubles the spread of what this node draws, up to sixteen
+// times, until it hears a leader.
 func (r *Raft) drawElectionTimeout() int {
-	return r.config.ElectionTicks + r.draw(r.config.ElectionTicks)
+	wider := min(max(r.stood-1, 0), 4)
+	return r.config.ElectionTicks + r.draw(r.config.ElectionTicks<<wider)
 }
 
 // canStand reports whether this node may become a candidate: it votes, and its disk answers.
@@ -262,6 +267,7 @@ func (r *Raft) follow(id NodeID) *follower {
 	if f.leader != id {
 		// Fig2/F.1: respond to RPCs from candidates and leaders.
 		r.rule(F1, Follows, id, Position{}, Position{})
+		r.stood = 0
 		f.leader, f.timeout = id, r.drawElectionTimeout()
 	}
 	r.termLeader, r.yielded = id, false

@@ -70,6 +70,7 @@ type Raft struct {
 	now        uint64 // ticks since the start
 	quiet      int    // ticks since a leader was heard
 	yielded    bool   // has stood back once for another pre-candidate since a leader was heard
+	stood      int    // candidacies since a leader was heard
 
 	snapshot SnapshotMeta // the last one taken or received
 	configs  []configAt   // the snapshot's and every later one in the log; the last is in force

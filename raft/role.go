@@ -110,6 +110,7 @@ func (r *Raft) becomeCandidate(transfer bool) {
 	// Fig2/C.1: increment currentTerm, vote for self, reset the election timer, ask for votes.
 	r.beginTerm(r.currentTerm + 1)
 	r.votedFor = r.id
+	r.stood++
 	c := &candidate{transfer: transfer, timeout: r.drawElectionTimeout()}
 	r.role = c
 	r.rule(C1, StandForElection, 0, r.log.last(), Position{})
@@ -120,7 +121,7 @@ func (r *Raft) becomeCandidate(transfer bool) {
 func (r *Raft) becomeLeader(c *candidate) {
 	assert(c.votes.granted(r.id), "leads without its own durable vote")
 	r.assert(r.termLeader == 0, "two leaders in one term")
-	r.termLeader, r.quiet = r.id, 0
+	r.termLeader, r.quiet, r.stood = r.id, 0, 0
 	last := r.log.lastIndex()
 	l := &leader{termStart: last + 1}
 	r.role = l

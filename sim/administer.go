@@ -187,7 +187,7 @@ func (h *host) begin(q rsm.AdminRequest, until uint64, answer func(rsm.AdminRepl
 	}
 	j.change = &members.Change{Next: plan, Where: h.addressBook()}
 	if s := h.core.Status(); members.HandsOverFirst(q, s) {
-		if _, verdict = plan(s, members.RosterOf(s.Members)); verdict != nil {
+		if _, verdict = plan(s, members.RosterOf(s.Members)); verdict != nil && !verdict.Passing {
 			answer(verdict.Reply())
 			return
 		}

@@ -134,7 +134,7 @@ func (c *clients) onTurn(i int, turn uint64) {
 func (c *clients) choose() *host {
 	w := c.world
 	from := w.hosts
-	if w.check.first != nil && (c.quiet || c.random.below(8) > 0) {
+	if w.check.first != nil && (w.healing || c.random.below(8) > 0) {
 		if all := w.machinesOf(w.check.latest()); len(all) > 0 {
 			from = all
 		}

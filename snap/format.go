@@ -10,7 +10,8 @@ import (
 )
 
 // A file is a head, chunks, and a foot; integers are little-endian. A chunk's checksum covers its
-// number, so that two of them can't change places.
+// number, so that two of them can't change places, and goes on from the head's, so that none can be
+// another snapshot's; so does the foot's.
 const (
 	formatVersion = 1
 	headBytes     = 16 // magic, version, length of meta, checksum of these and meta; then meta
@@ -87,11 +88,14 @@ func appendHead(dst []byte, m raft.SnapshotMeta) []byte {
 	return append(dst, meta...)
 }
 
+// headCRC is the checksum that a head holds. Those of the chunks and the foot go on from it.
+func headCRC(head []byte) uint32 { return binary.LittleEndian.Uint32(head[12:]) }
+
 // chunkCRC is the checksum of chunk number n.
-func chunkCRC(n uint64, content []byte) uint32 {
+func chunkCRC(head uint32, n uint64, content []byte) uint32 {
 	var b [8]byte
 	binary.LittleEndian.PutUint64(b[:], n)
-	return crc32.Update(crc32.Checksum(b[:], castagnoli), castagnoli, content)
+	return crc32.Update(crc32.Update(head, castagnoli, b[:]), castagnoli, content)
 }
 
 // foot is what a file ends with.
@@ -100,19 +104,19 @@ type foot struct {
 	chunks uint64
 }
 
-func appendFoot(dst []byte, f foot) []byte {
+func appendFoot(dst []byte, head uint32, f foot) []byte {
 	from := len(dst)
 	dst = append(dst, 0, 0, 0, 0)
 	dst = append(dst, footMagic...)
 	dst = binary.LittleEndian.AppendUint64(dst, f.length)
 	dst = binary.LittleEndian.AppendUint64(dst, f.chunks)
 	dst = append(dst, 0, 0, 0, 0)
-	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[from:], castagnoli))
+	return binary.LittleEndian.AppendUint32(dst, crc32.Update(head, castagnoli, dst[from:]))
 }
 
-func decodeFoot(b []byte) (foot, bool) {
+func decodeFoot(b []byte, head uint32) (foot, bool) {
 	if len(b) != footBytes || string(b[4:8]) != string(footMagic) ||
-		binary.LittleEndian.Uint32(b[28:]) != crc32.Checksum(b[:28], castagnoli) {
+		binary.LittleEndian.Uint32(b[28:]) != crc32.Update(head, castagnoli, b[:28]) {
 		return foot{}, false
 	}
 	return foot{binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:])}, true

@@ -73,7 +73,7 @@ func Adopt(dir disk.Dir, meta raft.SnapshotMeta) (Info, error) {
 	}
 	info := Info{Name: FileName(meta), Index: part.Index, Term: part.Term, Bytes: r.size}
 	if err := dir.Rename(part.Name, info.Name); err != nil {
-		return Info{}, fmt.Errorf("adopt snapshot: %w", err)
+		return Info{}, fmt.Errorf("adopt snapshot: %w", disk.Full(err))
 	}
 	if err := dir.Sync(); err != nil {
 		return Info{}, fmt.Errorf("adopt snapshot: %w", err)

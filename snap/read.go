@@ -20,7 +20,8 @@ type reader struct {
 	off   int64
 	chunk []byte // checked, not returned yet
 	buf   []byte
-	foot  foot // of what was read so far
+	head  uint32 // its checksum
+	foot  foot   // of what was read so far
 	err   error
 }
 
@@ -41,7 +42,7 @@ func (r *reader) fill(n int) ([]byte, error) {
 		if err == nil || errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
-		return nil, fmt.Errorf("read snapshot %s: %w", r.name, err)
+		return nil, fmt.Errorf("read snapshot %s: byte %d: %w", r.name, r.off+int64(m), err)
 	}
 	return b, nil
 }
@@ -76,6 +77,7 @@ func (r *reader) begin() (m raft.SnapshotMeta, err error) {
 	if m, err = decodeMeta(b); err != nil {
 		return m, r.damage(err.Error())
 	}
+	r.head = sum
 	r.off += headBytes + int64(length)
 	return m, nil
 }
@@ -112,7 +114,7 @@ func (r *reader) next() error {
 		return err
 	}
 	b = b[chunkHead:]
-	if chunkCRC(r.foot.chunks, b) != sum {
+	if chunkCRC(r.head, r.foot.chunks, b) != sum {
 		return r.damage(fmt.Sprintf("chunk %d fails its checksum", r.foot.chunks))
 	}
 	r.off += int64(chunkHead + n)
@@ -127,7 +129,7 @@ func (r *reader) end() error {
 	if err != nil {
 		return err
 	}
-	switch f, ok := decodeFoot(b); {
+	switch f, ok := decodeFoot(b, r.head); {
 	case !ok:
 		return r.damage("the foot fails its checksum")
 	case f != r.foot:

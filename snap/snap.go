@@ -77,7 +77,8 @@ func Save(dir disk.Dir, meta raft.SnapshotMeta, content io.WriterTo) (Info, erro
 	}
 	// The bytes are durable before the name is, and the name before anyone counts on it.
 	if err := dir.Rename(temp, info.Name); err != nil {
-		return Info{}, fmt.Errorf("save snapshot: %w", err)
+		_ = dir.Remove(temp)
+		return Info{}, fmt.Errorf("save snapshot: %w", disk.Full(err))
 	}
 	if err := dir.Sync(); err != nil {
 		return Info{}, fmt.Errorf("save snapshot: %w", err)

@@ -299,6 +299,46 @@ func TestFailedSave(t *testing.T) {
 	}
 }
 
+// TestPieceOfAnother: a piece of another snapshot is noticed, though its own checksum is right and
+// it stands where such a piece belongs: a disk may write to the wrong file, or not at all.
+func TestPieceOfAnother(t *testing.T) {
+	m := disk.NewMem(1)
+	var infos []Info
+	for i := range 2 {
+		info, err := Save(m.Dir(), metaOf(raft.Index(4+i), 2), text(2*maxChunkBytes+i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		infos = append(infos, info)
+	}
+	head := int64(headBytes + len(appendMeta(nil, metaOf(4, 2))))
+	for _, piece := range []struct{ at, n int64 }{
+		{head, chunkHead + maxChunkBytes},
+		{head + chunkHead + maxChunkBytes, chunkHead + maxChunkBytes},
+	} {
+		m := m.Clone()
+		from, err := m.Dir().OpenRead(infos[1].Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to, err := m.Dir().Open(infos[0].Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, piece.n)
+		if _, err := from.ReadAt(b, piece.at); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := to.WriteAt(b, piece.at); err != nil {
+			t.Fatal(err)
+		}
+		var damage *DamageError
+		if err := Verify(m.Dir(), infos[0]); !errors.As(err, &damage) || damage.Offset != piece.at {
+			t.Errorf("chunk at %d: %v", piece.at, err)
+		}
+	}
+}
+
 type failing struct{ err error }
 
 func (f failing) WriteTo(w io.Writer) (int64, error) {

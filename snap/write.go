@@ -15,6 +15,7 @@ const syncBytes = 1 << 20
 // write writes a whole snapshot and makes it durable; it returns the file's length.
 func write(file disk.File, meta raft.SnapshotMeta, content io.WriterTo) (int64, error) {
 	w := &writer{file: file, buf: appendHead(nil, meta)}
+	w.head = headCRC(w.buf)
 	w.open()
 	if _, err := content.WriteTo(w); err != nil {
 		return 0, err
@@ -29,7 +30,8 @@ func write(file disk.File, meta raft.SnapshotMeta, content io.WriterTo) (int64, 
 type writer struct {
 	file    disk.File
 	buf     []byte
-	chunk   int // where the open chunk begins in buf
+	chunk   int    // where the open chunk begins in buf
+	head    uint32 // checksum of the head
 	foot    foot
 	written int64
 	synced  int64
@@ -49,7 +51,7 @@ func (w *writer) seal() {
 		return
 	}
 	binary.LittleEndian.PutUint32(w.buf[w.chunk:], uint32(len(content)))
-	binary.LittleEndian.PutUint32(w.buf[w.chunk+4:], chunkCRC(w.foot.chunks, content))
+	binary.LittleEndian.PutUint32(w.buf[w.chunk+4:], chunkCRC(w.head, w.foot.chunks, content))
 	w.foot.chunks++
 	w.foot.length += uint64(len(content))
 }
@@ -73,7 +75,7 @@ func (w *writer) Write(p []byte) (int, error) {
 
 func (w *writer) close() error {
 	w.seal()
-	w.buf = appendFoot(w.buf, w.foot)
+	w.buf = appendFoot(w.buf, w.head, w.foot)
 	if err := w.flush(); err != nil {
 		return err
 	}

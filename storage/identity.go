@@ -175,7 +175,7 @@ func LoadIdentity(dir disk.Dir) (Identity, error) {
 	}
 	b := make([]byte, size)
 	if n, err := file.ReadAt(b, 0); n < len(b) {
-		return Identity{}, fmt.Errorf("read identity: %w", err)
+		return Identity{}, fmt.Errorf("read identity: byte %d: %w", n, err)
 	}
 	return decodeIdentity(b)
 }

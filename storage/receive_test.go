@@ -264,6 +264,30 @@ func TestReceiveFullDisk(t *testing.T) {
 	}
 }
 
+// TestCommitOnFullDisk: where no name has room the snapshot waits, whole, for the next try.
+func TestCommitOnFullDisk(t *testing.T) {
+	o, file := outgoing(t, 20, 3, 3000)
+	m := disk.NewMem(1)
+	s, _ := open(t, m, 1)
+	in := receive(t, s, o)
+	have(t, in)
+	must(t, in.Write(file))
+	m.SetQuota(m.Used())
+	if err := in.Commit(checksum(file)); !disk.IsFull(err) || s.Holds(o.Meta) {
+		t.Error(err)
+	}
+	must(t, in.Close())
+	m.SetQuota(0)
+	in = receive(t, s, o)
+	if n, _, err := in.Have(); n != o.Bytes || err != nil {
+		t.Error(n, err)
+	}
+	must(t, in.Commit(checksum(file)))
+	if !s.Holds(o.Meta) {
+		t.Error("it is not there")
+	}
+}
+
 // TestReceiveCrashAnywhere: whatever operation a crash falls on, a start finds the snapshot whole
 // or not at all, and what it finds of a part does not keep the snapshot from arriving.
 func TestReceiveCrashAnywhere(t *testing.T) {

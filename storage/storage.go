@@ -81,8 +81,9 @@ func Open(dir disk.Dir, id Identity, o Options) (*Store, Restored, error) {
 // Write makes appends durable, all with one sync. A snapshot that one of them names is durable
 // already: the log never points at nothing.
 //
-// A *disk.FullError leaves the store as it was: the same Write may be tried again. Any other error
-// is final, and every later Write returns it.
+// A *disk.FullError leaves the store as it was: the same Write may be tried again, and if it is not
+// the next start may find it all the same. Any other error is final, and every later Write returns
+// it.
 func (s *Store) Write(appends []raft.Append) error {
 	for i := range appends {
 		if m := appends[i].Snapshot; m != nil {

@@ -15,7 +15,8 @@ const bufBytesKept = 4 << 20
 // Append writes all of appends as one group, with one write and one sync. When it returns nil they
 // are durable, in order and all together; after a crash either all of them are there or none.
 //
-// A *disk.FullError leaves the log as it was: the same Append may be tried again.
+// A *disk.FullError leaves the log as it was: the same Append may be tried again. Like one that was
+// cut off by a crash, it may be found by the next start all the same.
 // After any other error every later call returns it, for what the disk holds is not known.
 func (l *Log) Append(appends []raft.Append) error {
 	l.mu.Lock()
@@ -112,7 +113,8 @@ func (l *Log) write(buf []byte) error {
 		previous:   l.crc,
 	}
 	crc := h.put(buf, current.salt)
-	end := current.end + int64(len(buf))
+	end := min(sectorEnd(current.end+int64(len(buf))), current.limit)
+	buf = append(buf, noSector[:end-current.end-int64(len(buf))]...)
 	if current.size > end {
 		buf = append(buf, noHeader[:min(headerBytes, current.size-end)]...)
 	}

@@ -17,6 +17,7 @@ type world struct {
 	life      uint64
 	acked     model
 	attempted model
+	refused   []model // by a full disk, since the last that was acknowledged
 }
 
 func newWorld(seed uint64) *world {
@@ -30,6 +31,12 @@ func (w *world) boot() (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, m := range w.refused {
+		if m.equals(r) == nil {
+			w.acked, w.attempted = m, m
+		}
+	}
+	w.refused = nil
 	if err := w.acked.equals(r); err != nil {
 		if other := w.attempted.equals(r); other != nil {
 			return nil, fmt.Errorf("neither what was acknowledged: %w, nor what was attempted: %w",
@@ -64,14 +71,20 @@ func (w *world) step(l *Log) error {
 func (w *world) release(first raft.Index) {
 	w.acked.released = max(w.acked.released, first)
 	w.attempted.released = w.acked.released
+	for i := range w.refused {
+		w.refused[i].released = w.acked.released
+	}
 }
 
 func (w *world) append(l *Log) error {
 	appends := w.script.appends(w.acked)
 	w.attempted = w.acked.apply(appends)
 	err := l.Append(appends)
-	if err == nil {
-		w.acked = w.attempted
+	switch {
+	case err == nil:
+		w.acked, w.refused = w.attempted, nil
+	case disk.IsFull(err):
+		w.refused = append(w.refused, w.attempted)
 	}
 	return err
 }

@@ -123,7 +123,7 @@ func FuzzGroup(f *testing.F) {
 // FuzzSegment opens a log of a whole segment, a part of it replaced by the fuzzer's bytes.
 func FuzzSegment(f *testing.F) {
 	mem := disk.NewMem(1)
-	o := Options{SegmentBytes: 4096, Node: 1, Salt: 1}
+	o := Options{SegmentBytes: 8192, Node: 1, Salt: 1} // all groups, each in a sector
 	l, _, err := Open(mem.Dir(), o)
 	if err != nil {
 		f.Fatal(err)

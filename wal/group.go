@@ -6,17 +6,24 @@ import (
 	"hash/crc32"
 )
 
-// A group is what one Append writes: a header of 48 bytes and records. Behind it the writer leaves
-// a header's worth of zeros, if there is room, so that an end looks like one.
+// A group is what one Append writes: a header of 48 bytes and records, from the beginning of a
+// sector on. A disk that loses power may leave noise in the whole of a sector that it was writing,
+// so none is shared with what was acknowledged before. Behind the last sector the writer leaves a
+// header's worth of zeros, if there is room, so that an end looks like one.
 const (
 	headerBytes = 48
 	alignBytes  = 8
+	sectorBytes = 512
 )
+
+// sectorEnd is the end of the sector that ends at off or after it.
+func sectorEnd(off int64) int64 { return (off + sectorBytes - 1) &^ (sectorBytes - 1) }
 
 var (
 	groupMagic = []byte("DSG1")
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
 	noHeader   [headerBytes]byte
+	noSector   [sectorBytes]byte
 )
 
 // header describes a group. Its checksum, salted by the segment's name, covers all of it.
@@ -103,18 +110,10 @@ func (g *group) follows(number uint64, crc uint32) bool {
 // not: that a header is there at all proves what was durable before it was written.
 func declared(data []byte, off int64, gen, salt uint64) uint64 {
 	var durable uint64
-	for off < int64(len(data)) {
-		next := bytes.Index(data[off:], groupMagic)
-		if next < 0 {
-			break
+	for off = sectorEnd(off); off < int64(len(data)); off += sectorBytes {
+		if h, _, ok := readHeader(data[off:], gen, salt); ok {
+			durable = max(durable, h.durable)
 		}
-		off += int64(next)
-		if off%alignBytes == 0 {
-			if h, _, ok := readHeader(data[off:], gen, salt); ok {
-				durable = max(durable, h.durable)
-			}
-		}
-		off++
 	}
 	return durable
 }

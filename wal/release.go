@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"drystone/disk"
 	"drystone/raft"
 )
 
@@ -86,7 +87,11 @@ func (l *Log) recycle(s *segment) error {
 	if l.spare || s.size != l.options.SegmentBytes {
 		return l.dir.Remove(s.name)
 	}
-	if err := l.dir.Rename(s.name, spareName); err != nil {
+	err := l.dir.Rename(s.name, spareName)
+	if disk.IsFull(disk.Full(err)) {
+		return l.dir.Remove(s.name) // a full disk has better uses for it
+	}
+	if err != nil {
 		return err
 	}
 	l.spare = true

@@ -141,7 +141,7 @@ func (l *Log) Prepare() error {
 		err = l.dir.Rename(spareTemp, spareName)
 	}
 	if err != nil {
-		return fmt.Errorf("prepare segment: %w", err)
+		return fmt.Errorf("prepare segment: %w", disk.Full(err))
 	}
 	l.spare = true
 	return nil

@@ -158,7 +158,7 @@ func readFull(file disk.File, b []byte, off int64) error {
 		return nil
 	}
 	if err == nil || errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
+		err = io.ErrUnexpectedEOF
 	}
-	return err
+	return fmt.Errorf("byte %d: %w", off+int64(n), err)
 }

@@ -47,7 +47,7 @@ func (s *survey) walk(visit func(f *segmentFile, g group) error) (finding, error
 				return end, err
 			}
 			end.number, end.crc, end.file, end.offset = g.number, g.crc, c, g.offset
-			f.end = g.end()
+			f.end = min(sectorEnd(g.end()), f.size)
 		}
 		if i+1 < len(s.chain) {
 			next := s.files[s.chain[i+1]].name
