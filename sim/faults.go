@@ -52,7 +52,7 @@ func (w *world) moment(h *host) {
 // turn may let a leader fail when it has a new configuration in its log: nobody else has it, or not
 // everybody, and who decides depends on who has.
 func (w *world) turn(h *host) {
-	if w.healing || w.plan.moment == 0 || w.random.below(3) > 0 {
+	if w.healing || w.plan.moment == 0 || w.random.below(2) > 0 {
 		return
 	}
 	f := pick(&w.random, faultKill, faultPower, faultPause, faultIsolate)
@@ -117,7 +117,7 @@ func (w *world) strike(f fault, h *host) {
 	case faultWipe:
 		w.wipe(h)
 	case faultSetBack:
-		w.setBack(h)
+		w.setBackOne(h)
 	case faultLull:
 		w.lull()
 	case faultTransfer:

@@ -45,6 +45,23 @@ func TestAlsoNotices(t *testing.T) {
 		"one draw for two requests": {equalDraws, func(w *world, l, f *host) {
 			w.draws.drew(1<<40, w.draws.of[2])
 		}},
+		"one that is no voter stands": {votersOnly, func(w *world, l, f *host) {
+			w.check.first.Voters = []raft.NodeID{l.id}
+			w.check.leaves(f, &raft.Message{
+				From: f.id, To: l.id, Term: 1 << 20, Body: raft.RequestVote{PreVote: true},
+			})
+		}},
+		"another directory of its number stands": {votersOnly, func(w *world, l, f *host) {
+			f.record = &record{node: f.id}
+			w.check.stands(f)
+		}},
+		"a leader that is removed leads on": {votersOnly, func(w *world, l, f *host) {
+			l.seen.status.Members.Voters = []raft.NodeID{f.id}
+			w.check.leads(l)
+		}},
+		"a wiped one is met": {oldDirectory, func(w *world, l, f *host) {
+			w.check.met(l, w.incarnation())
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, l, f := ended(t)

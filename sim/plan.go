@@ -163,8 +163,8 @@ func draw(r *random, nodes int) plan {
 
 	if p.every[faultLull] > 0 {
 		p.every[faultLull] += 3 * second // it takes so long
-		p.snapEntries = pick(r, 1, 1, p.snapEntries)
-		p.raft.TrailingBytes = pick(r, 0, 0, p.raft.TrailingBytes)
+		p.snapEntries = pick(r, 1, 1, 1, p.snapEntries)
+		p.raft.TrailingBytes = pick(r, 0, 0, 0, p.raft.TrailingBytes)
 	}
 
 	p.trials = true
