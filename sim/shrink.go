@@ -20,11 +20,15 @@ func (s *Shrunk) Smaller() bool { return s.LinesAfter < s.LinesBefore }
 
 // Shrink looks for a smaller run than one that failed: it leaves out classes of faults, single
 // faults, what the network and the clocks do by chance, clients and time, as long as the same
-// property breaks, and after no more events than it did. It stops when nothing more can be left out, when so
-// much real time has passed, or after so many tries. progress is called after each; nil: nobody.
+// property breaks, and after no more events than it did. It stops when nothing more can be left
+// out, when so much real time has passed, or after so many tries. progress is called after each;
+// nil: nobody.
 func Shrink(failed Report, within time.Duration, tries int,
 	progress func(tries int, best *Report)) Shrunk {
-	s := shrinker{best: failed, stepsMax: failed.Steps + 1, until: time.Now().Add(within), left: tries, progress: progress}
+	s := shrinker{
+		best: failed, stepsMax: failed.Steps + 1,
+		until: time.Now().Add(within), left: tries, progress: progress,
+	}
 	for s.more() {
 		before := s.size()
 		s.dropPhases()
