@@ -370,8 +370,8 @@ func (rec *recording) text(r *Report) string {
 		what = rec.world.story.title
 	}
 	comment(&b, what)
-	comment(&b, "A run of the simulator (Figure 2, message by message): each node is given what it "+
-		"got then.")
+	comment(&b, "A run of the simulator (Figure 2, message by message): each node is given what "+
+		"it got then.")
 	comment(&b, strings.TrimSuffix(r.Replay(), " --trace")+" --script")
 	comment(&b, "It ends where "+why+". The logs then:")
 	fmt.Fprintf(&b, "%s\n", rec.final)

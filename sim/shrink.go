@@ -26,8 +26,8 @@ func (s *Shrunk) Smaller() bool { return s.LinesAfter < s.LinesBefore }
 func Shrink(failed Report, within time.Duration, tries int,
 	progress func(tries int, best *Report)) Shrunk {
 	s := shrinker{
-		best: failed, stepsMax: failed.Steps + 1, until: time.Now().Add(within), left: tries,
-		progress: progress,
+		best: failed, stepsMax: failed.Steps + 1,
+		until: time.Now().Add(within), left: tries, progress: progress,
 	}
 	for s.more() {
 		before := s.size()
