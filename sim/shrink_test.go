@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -22,14 +23,22 @@ var forgetful = replica.EngineKind{
 	},
 }
 
+// failing is the first seed that shows the bug: which one that is changes with whatever is drawn.
+func failing(t *testing.T) Report {
+	t.Helper()
+	for seed := uint64(1); seed <= 20; seed++ {
+		if r := Run(Options{Seed: seed, Engine: forgetful}); !r.OK() {
+			return r
+		}
+	}
+	t.Fatal("none of 20 seeds finds the bug")
+	return Report{}
+}
+
 // TestShrink: of a failing seed is left what the failure needs, and the command printed for it
 // breaks the same property.
 func TestShrink(t *testing.T) {
-	o := Options{Seed: 1, Engine: forgetful}
-	failed := Run(o)
-	if failed.OK() {
-		t.Fatal("the bug was not found: another seed is needed")
-	}
+	failed := failing(t)
 	s := Shrink(failed, time.Minute, 150, nil)
 	t.Logf("%v\n%s\n%d to %d lines in %d tries\n%v", &failed, s.Report.Replay(), s.LinesBefore,
 		s.LinesAfter, s.Tries, &s.Report)
@@ -41,7 +50,7 @@ func TestShrink(t *testing.T) {
 	}
 	left := s.Report.Options
 	if len(left.Only) > 2 || len(left.Faults) > 3 || left.Clients != 1 ||
-		len(left.Calm) != len(troubles) {
+		len(left.Calm) < len(troubles)-2 {
 		t.Errorf("left: %s", s.Report.Replay())
 	}
 	again := Run(left)
@@ -52,7 +61,7 @@ func TestShrink(t *testing.T) {
 
 // TestShrinkStops: without time or tries nothing is tried.
 func TestShrinkStops(t *testing.T) {
-	failed := Run(Options{Seed: 1, Engine: forgetful})
+	failed := failing(t)
 	for _, s := range []Shrunk{Shrink(failed, 0, 100, nil), Shrink(failed, time.Minute, 0, nil)} {
 		if s.Tries != 0 || s.Smaller() || s.Report.Digest != failed.Digest {
 			t.Errorf("%+v", s)
@@ -64,14 +73,15 @@ func TestShrinkStops(t *testing.T) {
 // means what it says.
 func TestFailingCommand(t *testing.T) {
 	var out, progress bytes.Buffer
-	c := Command{Seed: 1, Engine: forgetful, Shrink: time.Minute, Progress: &progress}
+	seed := failing(t).Options.Seed
+	c := Command{Seed: seed, Engine: forgetful, Shrink: time.Minute, Progress: &progress}
 	ok, err := c.Run(&out)
 	if ok || err != nil {
 		t.Fatalf("%v %v", ok, err)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	last := lines[len(lines)-1]
-	if !strings.HasPrefix(last, "seed=1 ") || !strings.Contains(last, " FAIL ") {
+	if !strings.HasPrefix(last, fmt.Sprintf("seed=%d ", seed)) || !strings.Contains(last, " FAIL ") {
 		t.Errorf("last line %q", last)
 	}
 	if !strings.Contains(progress.String(), "shrinking: ") {
@@ -181,7 +191,7 @@ func TestNothingLeft(t *testing.T) {
 // TestProgress: a long run says now and then how far it is.
 func TestProgress(t *testing.T) {
 	var seen []time.Duration
-	o := Options{Seed: 4, Duration: 20 * time.Second, MinOps: 50}
+	o := Options{Seed: 4, Nodes: 5, MinOps: 500}
 	plain := Run(o)
 	o.progress = func(now time.Duration) { seen = append(seen, now) }
 	r := Run(o)
