@@ -181,7 +181,7 @@ func TestNothingLeft(t *testing.T) {
 // TestProgress: a long run says now and then how far it is.
 func TestProgress(t *testing.T) {
 	var seen []time.Duration
-	o := Options{Seed: 4, Duration: 20 * time.Second, MinOps: 50}
+	o := Options{Seed: 4, Duration: 10 * time.Second, MinOps: 50}
 	plain := Run(o)
 	o.progress = func(now time.Duration) { seen = append(seen, now) }
 	r := Run(o)
