@@ -54,7 +54,6 @@ func TestLeaderDiskHangs(t *testing.T) {
 	if limit := 3 * (diskTimeout + election); took > limit {
 		t.Errorf("the first write under another leader after %v, more than %v", took, limit)
 	}
-	l.acked = append(l.acked, []string{"first"})
 
 	old.WaitStatus("a disk that hangs", func(s rsm.Status) bool {
 		return s.Health == rsm.HealthDiskStalled && s.Role != "leader"
@@ -74,6 +73,7 @@ func TestLeaderDiskHangs(t *testing.T) {
 	waitAcks(l, acks+100, nil)
 	l.stop.Store(true)
 	l.wait.Wait()
+	l.acked = append(l.acked, []string{"first"})
 	waitEqual(t, c.URLs())
 	for _, n := range c.Nodes {
 		l.verify(t, n.URL())

@@ -350,6 +350,35 @@ func TestOldLeaderAsks(t *testing.T) {
 	})
 }
 
+// thesis §4.2.3: a leader that asks for votes leads no more, so it may have them. Anybody else
+// waits until it was silent for an election timeout.
+func TestOldLeaderAsksForItself(t *testing.T) {
+	for _, preVote := range []bool{true, false} {
+		onBoth(t, 3, voters(3), func(t *testing.T, c *cluster) {
+			lead, n := c.elected(1), c.node(2)
+			last := lead.engine.Status()
+			ask := func(from raft.NodeID, preVote bool) {
+				c.do(n, func() {
+					n.engine.Step(raft.Message{From: from, To: 2, Term: 2, Body: raft.RequestVote{
+						LastLogIndex: last.LastIndex, LastLogTerm: last.LastTerm, PreVote: preVote,
+					}})
+				})
+			}
+			if preVote {
+				ask(1, true)
+			}
+			ask(3, false)
+			if st := n.engine.Status(); st.Hard.CurrentTerm != 1 {
+				c.fail("n2 leaves n1, whom it just heard, for n3: %v", st)
+			}
+			ask(1, false)
+			if st := n.engine.Status(); st.Hard != (raft.HardState{CurrentTerm: 2, VotedFor: 1}) {
+				c.fail("n1 led, asks for votes, and n2 refuses: %v", st)
+			}
+		})
+	}
+}
+
 // DIFFERS(4): a leader whose disk hangs gives up, and does not stand again before it works.
 func TestHangingDisk(t *testing.T) {
 	onBoth(t, 3, voters(3), func(t *testing.T, c *cluster) {

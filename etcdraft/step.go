@@ -17,8 +17,15 @@ func (e *Engine) Step(m raft.Message) {
 	if p == nil {
 		return
 	}
-	if b, ok := m.Body.(raft.InstallSnapshot); ok {
+	switch b := m.Body.(type) {
+	case raft.InstallSnapshot:
 		p.Snapshot.Metadata.ConfState = toConfState(e.asMember(b.Meta.Members))
+	case raft.RequestVote:
+		if e.at.role == raft.Follower && e.at.leader == m.From {
+			// The leader asks for votes itself, so it is none any more, and its followers may vote for
+			// it. For nobody else yet: thesis §4.2.3 counts from when it was heard.
+			p.Context = []byte(transferContext)
+		}
 	}
 	e.prevoted = 0
 	_ = e.node.Step(p) // an error says that it is of no use here
@@ -54,12 +61,6 @@ func (e *Engine) hearPeer(m raft.Message) *peer {
 // welcome looks at a message before etcd does, and says whether it may.
 func (e *Engine) welcome(m raft.Message) bool {
 	switch b := m.Body.(type) {
-	case raft.RequestVote:
-		if e.at.role == raft.Follower && e.at.leader == m.From && m.Term > e.at.hard.CurrentTerm {
-			// The leader asks for votes itself: it is none any more.
-			_ = e.node.ForgetLeader()
-			e.settle()
-		}
 	case raft.VoteReply:
 		return !(b.PreVote && b.Granted && e.standBack)
 	case raft.AppendEntries:

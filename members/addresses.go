@@ -1,22 +1,32 @@
 package members
 
-import "drystone/roster"
+import (
+	"drystone/raft"
+	"drystone/roster"
+)
 
-// Address is where the directory that holds a number is to be reached, "" if nobody knows. given
-// is what lists and people said of the number, told what the directory said itself. Its entry in
-// the roster is newer than any list, and what it told itself is newer still; but where only people
-// said anything, theirs is the word. A successor, which was let in since, is to be reached before
-// all: this node would never hear of it otherwise.
-func Address(held roster.Entry, given, told, successor string) string {
-	if successor != "" {
-		return successor
+// Contact is what the last handshake told of who goes by a number; the zero value: nothing.
+type Contact struct {
+	Incarnation, Address string
+	Trusted              bool // it is listened to
+}
+
+// Address is where a member is to be reached, "" if nobody knows. Its entry in the roster is newer
+// than what people said (given), and what it told itself is newer still; but where only people said
+// anything, theirs is the word. Of directories, a later one than the log knows of is where it says:
+// whoever is listened to must be answered.
+func Address(m raft.Members, r roster.Roster, id raft.NodeID, given string, c Contact) string {
+	node := uint64(id)
+	if !Speaks(m, r, node, c.Incarnation) {
+		c.Address = ""
 	}
-	address := given
-	if held.Peer != "" {
-		address = held.Peer
+	_, listed := r.Find(node, c.Incarnation)
+	held, _ := r.Holder(node)
+	switch {
+	case c.Address != "" && (c.Trusted && !listed || held.Peer != "" || given == ""):
+		return c.Address
+	case held.Peer != "":
+		return held.Peer
 	}
-	if told != "" && (address == "" || held.Peer != "") {
-		address = told
-	}
-	return address
+	return given
 }

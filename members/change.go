@@ -20,6 +20,7 @@ type Change struct {
 	Next  Plan
 	Where Addresses
 	begun *raft.Members // what it leads to, once it is proposed
+	waits *Refusal      // for what it waits before that; nil: for its turn
 }
 
 // Step looks whether it is this change's turn, and later whether it is complete: then the index is
@@ -35,7 +36,7 @@ func (c *Change) Step(e Engine) (raft.Index, *Refusal) {
 		return s.MembersIndex, nil
 	case s.Role != raft.Leader || whole:
 		// It may be complete yet, under the next leader.
-		return 0, &Refusal{rsm.CodeNoLeader, "the leader changed during the change", rsm.Unknown}
+		return 0, refusal(rsm.CodeNoLeader, rsm.Unknown, "the leader changed during the change")
 	}
 	return 0, nil
 }
@@ -49,6 +50,10 @@ func (c *Change) propose(e Engine, s raft.Status) (raft.Index, *Refusal) {
 		return 0, nil
 	}
 	to, verdict := Target(s, c.Next, c.Where)
+	if verdict != nil && verdict.Passing {
+		c.waits = verdict
+		return 0, nil
+	}
 	if verdict != nil {
 		return 0, verdict
 	}
@@ -100,12 +105,15 @@ func Target(s raft.Status, next Plan, where Addresses) (raft.Members, *Refusal) 
 
 // Overdue is the answer to who waits no longer.
 func (c *Change) Overdue() *Refusal {
-	if c.begun == nil {
+	switch {
+	case c.begun == nil && c.waits != nil:
+		return c.waits
+	case c.begun == nil:
 		return Refuse(rsm.CodeNoLeader, "an earlier change of the membership is not complete, or "+
 			"this leader is not established yet")
 	}
-	return &Refusal{rsm.CodeOutcomeUnknown, "the change was begun, and a majority has not confirmed " +
-		"it yet", rsm.Unknown}
+	return refusal(rsm.CodeOutcomeUnknown, rsm.Unknown,
+		"the change was begun, and a majority has not confirmed it yet")
 }
 
 // Begun says that the change was proposed: it may take place whatever becomes of who asked.

@@ -1,6 +1,7 @@
 package members
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -111,8 +112,13 @@ func TestDismissed(t *testing.T) {
 		}
 	}
 	s.Progress[1].QuietTicks, s.Progress[1].Match = 1, 0 // the leader is new, and has not heard it yet
-	if _, refused := dismissed(s, r, 2, false, 30); code(refused) != rsm.CodeUnsafeChange {
+	_, refused := dismissed(s, r, 2, false, 30)
+	if code(refused) != rsm.CodeUnsafeChange || !refused.Passing {
 		t.Errorf("node 3 has not been heard, and 2 goes: %+v", refused)
+	}
+	s.Progress[1].QuietTicks = 99
+	if _, refused = dismissed(s, r, 2, false, 30); refused == nil || refused.Passing {
+		t.Errorf("node 3 is silent, and 2 goes: %+v", refused)
 	}
 	s.Members.Voters, s.Members.Learners = []raft.NodeID{1}, nil
 	if _, refused := dismissed(s, r, 1, false, 30); code(refused) != rsm.CodeUnsafeChange {
@@ -143,6 +149,8 @@ func TestPromoted(t *testing.T) {
 // others what they told themselves counts first, and what people said last.
 func TestWhereMembersAre(t *testing.T) {
 	s, r := aLeader()
+	r[2].Generation = 1
+	r = slices.Insert(r, 2, roster.Entry{Node: 3, Incarnation: who("8")})
 	s.Members.Directory = append(r, roster.Entry{Node: 6, Generation: 1}).Encode(nil)
 	plan, refused := PlanFor(rsm.AdminRequest{
 		Op: rsm.AdminJoin, Node: 6, Incarnation: who("f"), Peer: "new:6",
@@ -172,27 +180,40 @@ func TestWhereMembersAre(t *testing.T) {
 	if refused != nil {
 		t.Fatal(refused.Detail)
 	}
-	for node, want := range map[uint64]string{1: "given:1", 2: "told:1", 3: "", 6: "new:6"} {
+	for node, want := range map[uint64]string{
+		1: "given:1", 2: "told:1", 3: "", 4: "", 6: "new:6",
+	} {
 		if held, _ := RosterOf(to).Holder(node); held.Peer != want {
 			t.Errorf("node %d is at %q, want %q", node, held.Peer, want)
 		}
 	}
 }
 
-// TestAddress: of a member that lists, people, itself and a successor speak of.
+// TestAddress: whom to believe about where a member is.
 func TestAddress(t *testing.T) {
-	first, since := roster.Entry{Node: 2}, roster.Entry{Node: 2, Peer: "listed"}
-	for _, c := range []struct {
-		held                         roster.Entry
-		given, told, successor, want string
+	r := roster.Roster{
+		{Node: 2, Incarnation: who("b")}, {Node: 3, Incarnation: who("c")},
+		{Node: 3, Generation: 1, Incarnation: who("d"), Peer: "roster:3"},
+	}
+	m := raft.Members{Voters: []raft.NodeID{2, 3, 4}}
+	for name, c := range map[string]struct {
+		id      raft.NodeID
+		given   string
+		contact Contact
+		want    string
 	}{
-		{first, "given", "told", "", "given"}, {first, "", "told", "", "told"},
-		{since, "given", "", "", "listed"}, {since, "given", "told", "", "told"},
-		// Its number has another directory by now, of which this node's log does not tell yet.
-		{first, "given", "", "successor", "successor"}, {since, "", "told", "successor", "successor"},
+		"nothing is known":      {4, "", Contact{}, ""},
+		"people's word":         {2, "given", Contact{}, "given"},
+		"against its own":       {2, "given", Contact{who("b"), "told", true}, "given"},
+		"nobody else said":      {2, "", Contact{who("b"), "told", false}, "told"},
+		"a later one, heard":    {2, "given", Contact{who("9"), "told", true}, "told"},
+		"a later one, unheard":  {2, "given", Contact{who("9"), "told", false}, "given"},
+		"the roster":            {3, "given", Contact{}, "roster:3"},
+		"newer than the roster": {3, "given", Contact{who("d"), "told", false}, "told"},
+		"the former one's":      {3, "given", Contact{who("c"), "told", true}, "roster:3"},
 	} {
-		if got := Address(c.held, c.given, c.told, c.successor); got != c.want {
-			t.Errorf("%+v: %q", c, got)
+		if got := Address(m, r, c.id, c.given, c.contact); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
 }
@@ -276,5 +297,36 @@ func TestSpeaks(t *testing.T) {
 		if got := Speaks(m, r, c.node, who(c.directory)); got != c.want {
 			t.Errorf("node %d with %s: %v", c.node, c.directory, got)
 		}
+	}
+}
+
+// engine is a leader of which a test says how it stands.
+type engine struct{ status raft.Status }
+
+func (e *engine) Status() raft.Status              { return e.status }
+func (e *engine) Transfer(raft.NodeID) error       { return nil }
+func (e *engine) Reconfigure(m raft.Members) error { e.status.Members = m; return nil }
+
+// TestNewLeaderWaits: a leader that has not heard the others yet does not refuse what will be safe
+// in a moment; if it never is, the refusal says what was missing.
+func TestNewLeaderWaits(t *testing.T) {
+	s, _ := aLeader()
+	s.CommittedTerm, s.MembersIndex, s.Commit = true, 7, 7
+	s.Progress[0].Match = 0
+	e := &engine{s}
+	plan, _ := PlanFor(rsm.AdminRequest{Op: rsm.AdminRemove, Node: 3}, 30)
+	nowhere := Addresses{
+		Told: func(roster.Entry) string { return "" }, Given: func(uint64) string { return "" },
+	}
+	c := Change{Next: plan, Where: nowhere}
+	if index, refused := c.Step(e); index != 0 || refused != nil || c.Begun() {
+		t.Fatalf("unheard: %d, %+v", index, refused)
+	}
+	if refused := c.Overdue(); code(refused) != rsm.CodeUnsafeChange {
+		t.Errorf("never heard: %+v", refused)
+	}
+	e.status.Progress[0].Match = 1000
+	if _, refused := c.Step(e); refused != nil || !c.Begun() {
+		t.Errorf("heard: %+v", refused)
 	}
 }

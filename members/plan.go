@@ -171,21 +171,24 @@ func safe(s raft.Status, voters []raft.NodeID, node uint64, quiet int) *Refusal 
 		return Refuse(rsm.CodeUnsafeChange, "node %d is the last voter: without it there is no "+
 			"cluster. Let another node join first", node)
 	}
-	answers, needed := 0, len(voters)/2+1
+	answers, unheard, needed := 0, 0, len(voters)/2+1
 	for _, id := range voters {
-		if id == s.ID || slices.ContainsFunc(s.Progress, func(p raft.Progress) bool {
-			// Of whom a new leader has never heard it knows no silence either.
-			return p.ID == id && p.QuietTicks <= quiet && p.Match > 0
-		}) {
+		at := slices.IndexFunc(s.Progress, func(p raft.Progress) bool { return p.ID == id })
+		switch {
+		case id == s.ID || at >= 0 && s.Progress[at].QuietTicks <= quiet && s.Progress[at].Match > 0:
 			answers++
+		case at >= 0 && s.Progress[at].QuietTicks <= quiet:
+			unheard++ // a leader that is new knows of no silence either
 		}
 	}
-	if answers < needed {
-		return Refuse(rsm.CodeUnsafeChange, "without node %d there are %d voters, of which %d answer "+
-			"and %d are needed: the cluster would stop. Bring the others back first", node,
-			len(voters), answers, needed)
+	if answers >= needed {
+		return nil
 	}
-	return nil
+	verdict := Refuse(rsm.CodeUnsafeChange, "without node %d there are %d voters, of which %d answer "+
+		"and %d are needed: the cluster would stop. Bring the others back first", node,
+		len(voters), answers, needed)
+	verdict.Passing = answers+unheard >= needed
+	return verdict
 }
 
 // CaughtUp says whether a leader hears a member, and it lacks little.

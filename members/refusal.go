@@ -11,11 +11,18 @@ type Refusal struct {
 	Code    rsm.Code
 	Detail  string
 	Outcome rsm.Outcome
+
+	// Passing: it may be otherwise in a moment, so who asked waits for that as long as it does.
+	Passing bool
 }
 
 // Refuse is a refusal of what was not begun.
 func Refuse(code rsm.Code, format string, args ...any) *Refusal {
-	return &Refusal{code, fmt.Sprintf(format, args...), rsm.NotApplied}
+	return refusal(code, rsm.NotApplied, fmt.Sprintf(format, args...))
+}
+
+func refusal(code rsm.Code, outcome rsm.Outcome, detail string) *Refusal {
+	return &Refusal{Code: code, Detail: detail, Outcome: outcome}
 }
 
 // NotLeader sends a request on to whoever leads by now.

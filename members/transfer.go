@@ -56,3 +56,13 @@ func (t *Transfer) Step(e Engine, now uint64) (done bool, verdict *Refusal) {
 	}
 	return false, nil
 }
+
+// Onward is a request as it goes to the node that leads now, when begun was asked before and may
+// have begun; 0: nobody was. Leadership that was to go to anybody else has gone by then, so the
+// next leader is to keep it: or it would go to and fro as long as the answers come late.
+func Onward(q rsm.AdminRequest, begun, leads raft.NodeID) rsm.AdminRequest {
+	if q.Op == rsm.AdminTransfer && q.Node == 0 && begun != 0 && begun != leads {
+		q.Node = uint64(leads)
+	}
+	return q
+}

@@ -74,28 +74,30 @@ func (n *Node) Administer(ctx context.Context, q rsm.AdminRequest) rsm.AdminRepl
 	}
 	look := time.NewTicker(again)
 	defer look.Stop()
-	sent := false
+	begun := raft.NodeID(0) // the first leader that may have begun
 	for {
 		if leader := c.seen.Load().status.Leader; leader != 0 {
-			reply, final := n.ask(ctx, c, leader, q)
+			reply, final := n.ask(ctx, c, leader, members.Onward(q, begun, leader))
 			if final {
 				n.awaitApplied(ctx, c, reply.Index)
 				return reply
 			}
-			sent = sent || reply.Outcome == rsm.Unknown
+			if reply.Outcome == rsm.Unknown {
+				begun = cmp.Or(begun, leader)
+			}
 		}
 		if text := n.self().Removed; text != "" {
-			return n.farewell(c, q, sent, text)
+			return n.farewell(c, q, begun != 0, text)
 		}
 		select {
 		case <-look.C:
 		case <-c.stop:
 			if text := n.self().Removed; text != "" {
-				return n.farewell(c, q, sent, text)
+				return n.farewell(c, q, begun != 0, text)
 			}
-			return unanswered(sent, rsm.CodeDraining, "the node is stopping")
+			return unanswered(begun != 0, rsm.CodeDraining, "the node is stopping")
 		case <-ctx.Done():
-			return unanswered(sent, rsm.CodeNoLeader, "no leader answered in time")
+			return unanswered(begun != 0, rsm.CodeNoLeader, "no leader answered in time")
 		}
 	}
 }

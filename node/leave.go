@@ -61,7 +61,7 @@ func (n *Node) handOverFirst(ctx context.Context, c *core, q rsm.AdminRequest, p
 	if !members.HandsOverFirst(q, s) {
 		return nil
 	}
-	if _, verdict := plan(s, members.RosterOf(s.Members)); verdict != nil {
+	if _, verdict := plan(s, members.RosterOf(s.Members)); verdict != nil && !verdict.Passing {
 		return verdict
 	}
 	if n.transfer(ctx, c, 0) != nil {

@@ -64,15 +64,6 @@ func (c *contacts) toldBy(e roster.Entry) string {
 	return ""
 }
 
-// successor is the address of a directory that is listened to under a number which, as far as this
-// node has heard, is another's: it was let in since.
-func (c *contacts) successor(known roster.Entry) string {
-	if p := c.get(known.Node); p.trusted && p.incarnation != known.Incarnation {
-		return p.peer
-	}
-	return ""
-}
-
 // heard notes that a directory of a peer spoke, and says whether it is to be listened to.
 func (c *contacts) heard(id uint64, incarnation string) (trusted bool) {
 	c.mu.Lock()

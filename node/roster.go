@@ -53,9 +53,10 @@ func (n *Node) dial() {
 	listed := members.RosterOf(inForce)
 	where := make(map[raft.NodeID]string)
 	for _, id := range inForce.All() {
-		held, _ := listed.Holder(uint64(id))
-		address := members.Address(held, n.addresses[id], n.contacts.toldBy(held),
-			n.contacts.successor(held))
+		c := n.contacts.get(uint64(id))
+		address := members.Address(inForce, listed, id, n.addresses[id], members.Contact{
+			Incarnation: c.incarnation, Address: c.peer, Trusted: c.trusted && c.connected,
+		})
 		if uint64(id) != n.config.ID && address != "" {
 			where[id] = address
 		}

@@ -313,6 +313,7 @@ func TestSlowReceiver(t *testing.T) {
 	x := newTrio(t)
 	leader := x.leader()
 	away, _ := x.others(leader)
+	x.must(leader, push("large", "v")) // behind all that a first leader has to say
 	x.equal()
 	last := x.status(away).Applied
 	x.stop(away)

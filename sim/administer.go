@@ -9,7 +9,6 @@ import (
 	"drystone/raft"
 	"drystone/roster"
 	"drystone/rsm"
-	"drystone/wire"
 )
 
 // admin is what operators asked of a node, and what peers asked of it as the leader.
@@ -30,7 +29,7 @@ type errand struct {
 	local  bool        // this node leads, and does it itself
 	id     uint64      // of the question to the leader; 0: none is under way
 	leader raft.NodeID // that was asked
-	sent   bool        // one may have begun
+	begun  raft.NodeID // the first that may have begun; 0: nobody
 }
 
 // job is a request on the leader.
@@ -78,14 +77,14 @@ func (h *host) errandDue(e *errand, now uint64) {
 		e.answer(r)
 	}
 	unanswered := func(code rsm.Code) rsm.AdminReply {
-		if e.sent || e.local {
+		if e.begun != 0 || e.local {
 			return rsm.AdminReply{Code: rsm.CodeOutcomeUnknown, Outcome: rsm.Unknown}
 		}
 		return members.Refuse(code, "nobody answered").Reply()
 	}
 	s := &h.seen.status
 	if e.id != 0 && (s.Leader != e.leader || !h.contact(e.leader).connected) {
-		e.id, e.sent = 0, true // another may have to be asked
+		e.id, e.begun = 0, cmp.Or(e.begun, e.leader) // another may have to be asked
 	}
 	switch {
 	case e.ended:
@@ -96,9 +95,10 @@ func (h *host) errandDue(e *errand, now uint64) {
 	case e.local || e.id != 0 || s.Leader == 0:
 	case s.Leader == h.id:
 		e.local = true
-		h.begin(e.request, e.until, func(r rsm.AdminReply) {
+		h.begin(members.Onward(e.request, e.begun, h.id), e.until, func(r rsm.AdminReply) {
 			if r.Code == rsm.CodeNoLeader && h.clock() < e.until {
-				e.local, e.sent = false, e.sent || r.Outcome == rsm.Unknown
+				e.local = false
+				e.refused(h.id, &r)
 				return
 			}
 			if !e.ended {
@@ -108,9 +108,16 @@ func (h *host) errandDue(e *errand, now uint64) {
 	default:
 		h.admin.asked++
 		e.id, e.leader = h.identity.Boot<<32|h.admin.asked, s.Leader
-		q := e.request
+		q := members.Onward(e.request, e.begun, s.Leader)
 		q.TimeoutMs = max(1, e.until-now)
-		h.send(s.Leader, wire.Message{Peer: rsm.AdminAsk{ID: e.id, Body: h.world.json(q)}})
+		h.sendPeer(s.Leader, rsm.AdminAsk{ID: e.id, Body: h.world.json(q)})
+	}
+}
+
+// refused notes that one does not lead any more: it may have begun.
+func (e *errand) refused(by raft.NodeID, r *rsm.AdminReply) {
+	if r.Outcome == rsm.Unknown {
+		e.begun = cmp.Or(e.begun, by)
 	}
 }
 
@@ -131,7 +138,7 @@ func (h *host) onAdmin(from raft.NodeID, m rsm.PeerMessage, now uint64) bool {
 			h.world.fail("Wire", "an operator's request: %v", err)
 		}
 		h.begin(q, now+min(q.TimeoutMs, 60_000), func(r rsm.AdminReply) {
-			h.send(from, wire.Message{Peer: rsm.AdminAnswer{ID: m.ID, Body: h.world.json(r)}})
+			h.sendPeer(from, rsm.AdminAnswer{ID: m.ID, Body: h.world.json(r)})
 		})
 	case rsm.AdminAnswer:
 		var r rsm.AdminReply
@@ -144,7 +151,7 @@ func (h *host) onAdmin(from raft.NodeID, m rsm.PeerMessage, now uint64) bool {
 			}
 			e.id = 0
 			if r.Code == rsm.CodeNoLeader {
-				e.sent = e.sent || r.Outcome == rsm.Unknown
+				e.refused(e.leader, &r)
 				continue
 			}
 			e.ended = true
@@ -179,7 +186,7 @@ func (h *host) begin(q rsm.AdminRequest, until uint64, answer func(rsm.AdminRepl
 	}
 	j.change = &members.Change{Next: plan, Where: h.addressBook()}
 	if s := h.core.Status(); members.HandsOverFirst(q, s) {
-		if _, verdict = plan(s, members.RosterOf(s.Members)); verdict != nil {
+		if _, verdict = plan(s, members.RosterOf(s.Members)); verdict != nil && !verdict.Passing {
 			answer(verdict.Reply())
 			return
 		}

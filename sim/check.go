@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+
 	"drystone/raft"
 	"drystone/replica"
 	"drystone/rsm"
@@ -19,8 +21,7 @@ const (
 	honestAcks        = "Honest Acknowledgement"
 	ownTerm           = "Own-Term Commit" // §5.4.2: a leader counts only entries of its own term
 	durability        = "Durability"      // a new start finds all that was made durable
-	monotony          = "Monotony"        // term, vote, commit and applied never go back
-	oneVote           = "One Vote"        // in a term, over all boots of a node
+	monotony          = "Monotony"        // term, vote, commit, applied and matchIndex never go back
 	equalState        = "Equal State"     // equal applied index, equal state hash
 )
 
@@ -32,6 +33,7 @@ type checker struct {
 	committed []committed // by index - 1
 	leaders   map[raft.Term]office
 	votes     map[ballot]raft.NodeID
+	stood     map[candidacy]bool
 	cluster   string
 
 	first       *configuration     // that the log begins with
@@ -56,11 +58,6 @@ type office struct {
 	boot    uint32
 }
 
-type ballot struct {
-	term  raft.Term
-	voter *record
-}
-
 // record is what the checker knows of a directory over all its boots.
 type record struct {
 	node        raft.NodeID
@@ -82,6 +79,7 @@ type view struct {
 	valid   bool
 	seq     uint64
 	applied raft.Index // handed to the machine
+	read    uint64     // the newest round of reads that it asked the others about
 
 	inForce      *configuration
 	membersIndex raft.Index
@@ -91,6 +89,7 @@ type view struct {
 func newChecker(w *world) checker {
 	return checker{
 		world: w, leaders: map[raft.Term]office{}, votes: map[ballot]raft.NodeID{},
+		stood: map[candidacy]bool{},
 		chain: chain{configs: map[raft.Position]*configuration{}}, directories: map[string]*record{},
 		known: map[string]bool{}, boots: map[session]bool{},
 	}
@@ -116,7 +115,10 @@ func (c *checker) handedOver(h *host, a *raft.Append) {
 		w.fail(monotony, "n%d: Append %d follows Append %d", h.id, a.Seq, v.seq)
 	}
 	v.seq = a.Seq
-	c.hardMoves(h, m.hard, a.Hard)
+	if a.Hard != m.hard {
+		c.hardMoves(h, m.hard, a.Hard)
+		c.chooses(h, a.Hard)
+	}
 	if a.Hard.VotedFor != 0 && a.Hard != m.hard && w.now < h.stalled {
 		w.reach(markStuckVote)
 	}
@@ -233,13 +235,18 @@ func (c *checker) observe(h *host) {
 		was.Hard.CurrentTerm != s.Hard.CurrentTerm) {
 		c.elected(h)
 	}
+	leadsOn := known && s.Role == raft.Leader && was.Role == raft.Leader &&
+		was.Hard.CurrentTerm == s.Hard.CurrentTerm
 	if !known || s.Commit > was.Commit {
 		c.commits(h, was.Commit)
-		if known && s.Role == raft.Leader && was.Role == raft.Leader &&
-			was.Hard.CurrentTerm == s.Hard.CurrentTerm {
+		if leadsOn {
 			c.counted(h)
 		}
 	}
+	if leadsOn {
+		c.matches(h, was.Progress)
+	}
+	c.leads(h)
 	c.proposedChanges(h)
 	c.checkAnswers()
 	c.configured(h)
@@ -310,6 +317,19 @@ func (c *checker) counted(h *host) {
 	}
 }
 
+// matches checks that a leader never forgets what a peer has acknowledged to it.
+func (c *checker) matches(h *host, was []raft.Progress) {
+	for i, p := range h.seen.status.Progress {
+		if i >= len(was) || was[i].ID != p.ID { // the members changed
+			i = slices.IndexFunc(was, func(q raft.Progress) bool { return q.ID == p.ID })
+		}
+		if i >= 0 && p.Match < was[i].Match {
+			c.world.fail(monotony, "n%d, leader of term %d, takes matchIndex of n%d from %d back to %d",
+				h.id, h.seen.status.Hard.CurrentTerm, p.ID, was[i].Match, p.Match)
+		}
+	}
+}
+
 // onQuorum checks that the newest committed entry is on enough disks, by the configuration in the
 // log of the node that commits it, and with every leader of a later term.
 func (c *checker) onQuorum(by *host, i raft.Index) {
@@ -339,16 +359,23 @@ func (c *checker) leaves(h *host, m *raft.Message) {
 	}
 	switch body := m.Body.(type) {
 	case raft.RequestVote:
+		c.stands(h)
 		if body.PreVote {
 			return // asks about a term that nobody is in yet
 		}
 		c.voted(h, m.Term, h.id)
+		c.stood[candidacy{m.Term, h.id}] = true
 	case raft.VoteReply:
 		if body.PreVote {
 			return
 		}
 		if body.Granted {
 			c.voted(h, m.Term, m.To)
+		}
+	case raft.Heartbeat:
+		if body.Read > h.seen.read { // a round of reads begins
+			h.seen.read = body.Read
+			w.moment(h)
 		}
 	case raft.AppendReply:
 		if body.Success {
@@ -389,25 +416,6 @@ func (c *checker) acknowledges(h *host, to raft.NodeID, term raft.Term, match ra
 		w.fail(honestAcks, "n%d acknowledges entry %d@%d to n%d, whose log of term %d does not "+
 			"hold it", h.id, match, mine, to, term)
 	}
-}
-
-// voted notes a vote that leaves its voter, which must be on its disk.
-func (c *checker) voted(h *host, term raft.Term, candidate raft.NodeID) {
-	w, d := c.world, h.record.durable.hard
-	if d.CurrentTerm < term || d.CurrentTerm == term && d.VotedFor != candidate {
-		w.fail(durableFirst, "n%d votes for n%d in term %d; its disk has term %d vote n%d", h.id,
-			candidate, term, d.CurrentTerm, d.VotedFor)
-	}
-	if !c.known[h.record.incarnation] {
-		w.fail(oldDirectory, "n%d votes in term %d with a directory that no configuration names", h.id,
-			term)
-	}
-	b := ballot{term, h.record}
-	if was, ok := c.votes[b]; ok && was != candidate {
-		w.fail(oneVote, "n%d votes for n%d and for n%d in term %d", h.id, was, candidate, term)
-	}
-	c.votes[b] = candidate
-	c.world.moment(h)
 }
 
 func (c *checker) writing(h *host, appends []raft.Append) {

@@ -152,20 +152,12 @@ func TestOracleNotices(t *testing.T) {
 		w.clients.attempts = append(w.clients.attempts, attempt{op: op, node: h.index, boot: h.boot})
 		return replica.Ticket(len(w.clients.attempts))
 	}
-	at := func(w *world, op *operation) int {
-		for i := range w.clients.ops {
-			if &w.clients.ops[i] == op {
-				return i
-			}
-		}
-		return -1
-	}
 	for name, c := range map[string]struct {
 		property string
 		sabotage func(w *world, h *host, op *operation)
 	}{
 		"acknowledged, never committed": {exactlyOnce, func(w *world, h *host, op *operation) {
-			ticket, result := open(w, h, at(w, op)), op.result
+			ticket, result := open(w, h, w.clients.indexOf(op)), op.result
 			op.done = nil
 			w.clients.onAnswer(h, ticket, &result)
 		}},
@@ -187,22 +179,22 @@ func TestOracleNotices(t *testing.T) {
 			w.clients.executed(&r, &execution{index: 7})
 		}},
 		"another reply": {rightAnswer, func(w *world, h *host, op *operation) {
-			ticket, result := open(w, h, at(w, op)), op.result
+			ticket, result := open(w, h, w.clients.indexOf(op)), op.result
 			result.Reply = store.EncodeReply(nil, store.Reply{Size: 1 << 20})
 			w.clients.onAnswer(h, ticket, &result)
 		}},
 		"answered twice": {rightAnswer, func(w *world, h *host, op *operation) {
-			ticket, result := open(w, h, at(w, op)), op.result
+			ticket, result := open(w, h, w.clients.indexOf(op)), op.result
 			w.clients.onAnswer(h, ticket, &result)
 			w.clients.onAnswer(h, ticket, &result)
 		}},
 		"a stale read": {linearizability, func(w *world, h *host, op *operation) {
-			ticket := open(w, h, at(w, op))
+			ticket := open(w, h, w.clients.indexOf(op))
 			w.clients.attempts[ticket-1].floor = 9
 			w.clients.onRead(h, ticket, &rsm.ReadResult{Index: 8})
 		}},
 		"a wrong read": {rightAnswer, func(w *world, h *host, op *operation) {
-			ticket := open(w, h, at(w, op))
+			ticket := open(w, h, w.clients.indexOf(op))
 			w.clients.onRead(h, ticket, &rsm.ReadResult{
 				Index: w.truth.index, Reply: store.EncodeReply(nil, store.Reply{Size: 1 << 20}),
 			})
@@ -213,10 +205,10 @@ func TestOracleNotices(t *testing.T) {
 			w.truth.compare(h)
 		}},
 		"no answer": {"Deadline", func(w *world, h *host, op *operation) {
-			ticket := open(w, h, at(w, op))
+			ticket := open(w, h, w.clients.indexOf(op))
 			w.clients.attempts[ticket-1].began = w.now
 			x := &w.clients.all[0]
-			x.op, x.ticket, x.waiting = at(w, op), ticket, true
+			x.op, x.ticket, x.waiting = w.clients.indexOf(op), ticket, true
 			w.clients.onTimeout(0, uint64(ticket))
 		}},
 	} {

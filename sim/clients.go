@@ -20,6 +20,7 @@ type clients struct {
 	ops      []operation
 	attempts []attempt
 	quiet    bool   // nothing new begins
+	silent   int64  // nothing is asked before
 	floor    uint64 // what a read that starts now must reflect
 	acked    int
 	values   uint64
@@ -98,6 +99,10 @@ func (c *clients) onTurn(i int, turn uint64) {
 	if x.turn != turn || x.waiting || x.scripted {
 		return
 	}
+	if w := c.world; w.now < c.silent {
+		c.plan(i, c.silent-w.now+c.random.spread(w.plan.thinkMean))
+		return
+	}
 	if x.op < 0 {
 		if c.quiet {
 			return
@@ -136,7 +141,7 @@ func (c *clients) onTurn(i int, turn uint64) {
 func (c *clients) choose() *host {
 	w := c.world
 	from := w.hosts
-	if w.check.first != nil && (c.quiet || c.random.below(8) > 0) {
+	if w.check.first != nil && (w.healing || c.random.below(8) > 0) {
 		if all := w.machinesOf(w.check.latest()); len(all) > 0 {
 			from = all
 		}
@@ -185,7 +190,7 @@ func (c *clients) begin(i int) {
 }
 
 // fresh lets a client write or read through a node, whatever else is quiet.
-func (c *clients) fresh(i int, h *host, write bool) {
+func (c *clients) fresh(i int, h *host, write bool, timeoutMs uint64) {
 	c.begin(i)
 	x := &c.all[i]
 	op := &c.ops[x.op]
@@ -197,7 +202,7 @@ func (c *clients) fresh(i int, h *host, write bool) {
 		op.read = true
 		op.query = store.EncodeQuery(nil, store.GetStack{Stack: name, WithTop: true})
 	}
-	c.attempt(i, h, 10_000)
+	c.attempt(i, h, timeoutMs)
 }
 
 func (c *clients) draw(name string) store.Command {

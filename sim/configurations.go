@@ -96,6 +96,7 @@ func (c *checker) noted(h *host, e *raft.Entry, leads bool) {
 	}
 	if leads {
 		c.caughtUp(h, f, e.Index)
+		c.world.turn(h)
 		h.seen.proposed = append(h.seen.proposed, at)
 	}
 }

@@ -76,8 +76,10 @@ func (h *host) dial() {
 		inForce := h.seen.status.Members
 		listed := members.RosterOf(inForce)
 		for _, id := range inForce.All() {
-			held, _ := listed.Holder(uint64(id))
-			h.target(id, members.Address(held, h.addresses[id], h.toldBy(held), h.successor(held)))
+			c := h.contact(id)
+			h.target(id, members.Address(inForce, listed, id, h.addresses[id], members.Contact{
+				Incarnation: c.hello.Incarnation, Address: c.told, Trusted: c.trusted && c.connected,
+			}))
 		}
 	}
 	if h.core != nil && h.identity.Removed == "" {
@@ -99,16 +101,6 @@ func (h *host) dial() {
 // toldBy is the address that a directory gave of itself; "": it has not spoken, or left.
 func (h *host) toldBy(e roster.Entry) string {
 	if c := h.contact(raft.NodeID(e.Node)); c.hello.Incarnation == e.Incarnation {
-		return c.told
-	}
-	return ""
-}
-
-// successor is the address of a directory that is listened to under a number which, as far as this
-// node has heard, is another's: it was let in since.
-func (h *host) successor(known roster.Entry) string {
-	c := h.contact(raft.NodeID(known.Node))
-	if c.trusted && c.hello.Incarnation != known.Incarnation {
 		return c.told
 	}
 	return ""
@@ -198,6 +190,10 @@ func (h *host) onHello(p packet) {
 	verdict := h.judge(hello)
 	w.noteRefusal(h, w.hosts[p.from], hello, verdict.Code)
 	if verdict.Code == wire.HelloOK {
+		if h.identity.Cluster != "" && !w.check.known[hello.Incarnation] {
+			w.fail(oldDirectory, "n%d takes n%d with a directory that no configuration names", h.id,
+				hello.Node)
+		}
 		c := h.contact(raft.NodeID(hello.Node))
 		c.awaited, c.awaiting = p.link, hello
 	}
@@ -280,6 +276,7 @@ func (h *host) establish(c *contact, machine int, hello wire.Hello) {
 			h.onLost(c)
 		}
 	}
+	h.world.check.met(h, hello.Incarnation)
 	c.hello, c.met, c.machine = hello, true, machine
 	c.directory = h.world.check.directories[hello.Incarnation]
 	if x := &peer.disks; x.rolledBack && hello.Boot == x.copyBoot+1 {

@@ -36,7 +36,11 @@ func (w *world) onDisks(h *host, what uint64) {
 	switch what {
 	case diskCopy:
 		w.always(w.random.spread(copyEvery), evDisks, h.index, diskCopy, 0)
-		if x := &h.disks; h.up && h.core != nil && x.shelf == nil {
+		x := &h.disks
+		if x.copy != nil && x.copyOwner == h.record && w.random.below(4) > 0 {
+			return // the older, the more is missing
+		}
+		if h.up && h.core != nil && x.shelf == nil {
 			x.copy, x.copyBoot, x.copyOwner = h.mem.Clone(), h.identity.Boot, h.record
 			x.alone = w.check.agree(w.check.inForce(&h.record.handed), func(r *record) bool {
 				return r == h.record
@@ -95,11 +99,11 @@ func (w *world) survives(h *host) bool {
 // setBack puts an older copy of a machine's directory in place of it, if everybody who is up has
 // met a later boot and so can tell, and it needs somebody. Whoever has not would take it for the
 // true one: no node can tell by itself.
-func (w *world) setBack(h *host) {
+func (w *world) setBack(h *host) bool {
 	x := &h.disks
 	if x.copy == nil || x.copyOwner != h.record || x.shelf != nil || h.gone || x.alone ||
 		!h.remembered() {
-		return
+		return false
 	}
 	w.faults[faultSetBack]++
 	w.trace.line(h, "its directory is set back to an older copy")
@@ -109,6 +113,20 @@ func (w *world) setBack(h *host) {
 	})
 	x.rolledBack, x.started = true, false
 	w.always(w.random.spread(3*second), evDisks, h.index, diskReturn, 0)
+	return true
+}
+
+// setBackOne sets some machine back, this one with preference. Few are fit for it, and only now and
+// then: it waits for that.
+func (w *world) setBackOne(h *host) {
+	for i := range w.hosts {
+		if w.setBack(w.hosts[(h.index+i)%len(w.hosts)]) {
+			return
+		}
+	}
+	if w.random.below(8) > 0 {
+		w.always(w.random.spread(300*ms), evStrike, h.index, uint64(faultSetBack), 0)
+	}
 }
 
 // remembered says whether everybody who is up has met a boot of this directory that is later than

@@ -7,6 +7,7 @@ import (
 	"drystone/etcdraft"
 	"drystone/raft"
 	"drystone/replica"
+	"drystone/rsm"
 )
 
 // etcdEngine is the other engine: the same worlds, the same checks.
@@ -33,5 +34,41 @@ func TestOtherEngine(t *testing.T) {
 	}
 	if want := "drystone sim --seed 3 --engine etcd --time 10s --ops 200 --trace"; a.Replay() != want {
 		t.Errorf("replay is %q, want %q", a.Replay(), want)
+	}
+}
+
+// TestLeadershipMovesOnce: a follower that was asked to have leadership handed to anybody else may
+// hear of the new leader before the old one's answer. It must not have that one hand over as well.
+func TestLeadershipMovesOnce(t *testing.T) {
+	for _, engine := range []replica.EngineKind{replica.Native, etcdEngine} {
+		t.Run(engine.Name, func(t *testing.T) {
+			w := scripted(3, 3)
+			w.options.Engine = engine
+			mustHold(t, w, "the run")
+			lead := w.leader()
+			for _, h := range w.hosts {
+				if h == lead {
+					continue
+				}
+				var told *rsm.AdminReply
+				before := lead.seen.status.Hard.CurrentTerm
+				h.administer(rsm.AdminRequest{Op: rsm.AdminTransfer}, 3000, func(r rsm.AdminReply) {
+					told = &r
+				})
+				for end := w.now + 5*second; w.now < end; {
+					e := w.agenda.pop()
+					w.now = e.at
+					w.handle(&e)
+				}
+				now := w.leader()
+				if told == nil || told.Outcome != rsm.Applied || now == nil || now == lead {
+					t.Fatalf("asked at n%d: told %+v", h.id, told)
+				}
+				if term := now.seen.status.Hard.CurrentTerm; term != before+1 {
+					t.Errorf("asked at n%d: leadership moved %d times", h.id, term-before)
+				}
+				lead = now
+			}
+		})
 	}
 }

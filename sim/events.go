@@ -29,6 +29,7 @@ const (
 	evCheck               // is the cluster well again?
 	evChurn               // operators want something of the members
 	evDisks               // something happens to a directory as a whole
+	evLull                // a step of a lull
 	evScript              // a test's own
 	kindCount
 )

@@ -49,6 +49,16 @@ func (w *world) moment(h *host) {
 	w.always(w.random.spread(w.plan.delayMin), evStrike, h.index, uint64(f), 0)
 }
 
+// turn may let a leader fail when it has a new configuration in its log: nobody else has it, or not
+// everybody, and who decides depends on who has.
+func (w *world) turn(h *host) {
+	if w.healing || w.plan.moment == 0 || w.random.below(2) > 0 {
+		return
+	}
+	f := pick(&w.random, faultKill, faultPower, faultPause, faultIsolate)
+	w.always(w.random.spread(w.plan.writeMean+w.plan.delayMin), evStrike, h.index, uint64(f), 0)
+}
+
 // strike lets a fault hit a node, or begin there.
 func (w *world) strike(f fault, h *host) {
 	if w.healing {
@@ -107,7 +117,9 @@ func (w *world) strike(f fault, h *host) {
 	case faultWipe:
 		w.wipe(h)
 	case faultSetBack:
-		w.setBack(h)
+		w.setBackOne(h)
+	case faultLull:
+		w.lull()
 	case faultTransfer:
 		if l := w.leader(); l != nil && h != l {
 			l.pile.transfers = append(l.pile.transfers, h.id)
@@ -126,7 +138,12 @@ func (w *world) pause(h *host) {
 	if w.healing {
 		return // until all is well
 	}
-	w.always(w.random.spread(second), evResume, h.index, uint64(h.boot), 0)
+	length := w.random.spread(second)
+	w.always(length, evResume, h.index, uint64(h.boot), 0)
+	if w.random.below(2) == 0 { // what it is sent is held somewhere, and comes when it goes on
+		w.reach(markHeld)
+		w.net.holdTo(h.index, w.now+length+w.random.between(ms, 30*ms))
+	}
 }
 
 // clog holds back everything on a node's links, each in its own directions, and lets it go later.

@@ -73,6 +73,7 @@ type host struct {
 	ticks       int64
 	restoredAt  uint64 // the state of this boot came from a snapshot of that entry; 0: not
 	heard       heard
+	echo        echo // of this boot and of the one before
 
 	rot     *wal.Record // a story flipped a bit there
 	refusal string      // in what words this directory was refused for it

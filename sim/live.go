@@ -49,6 +49,7 @@ func (w *world) onHeal() {
 	w.trace.line(nil, "no more faults")
 	w.net.mend()
 	w.net.unclog()
+	w.clients.silent = 0
 	for _, h := range w.hosts {
 		h.gone = false
 		h.takeFromShelf()
@@ -122,7 +123,21 @@ func (w *world) chooseCore() {
 		}
 		w.trace.line(h, "stays ill")
 	}
+	w.cutHung()
 	w.trace.partition()
+}
+
+// cutHung cuts those whose disks hang off from the others that are ill. A follower with such a disk
+// answers heartbeats all the same, so a leader that hears enough of those leads on, while links
+// that fail one way only keep it from committing with the rest: nothing in consensus sees that.
+func (w *world) cutHung() {
+	for _, h := range w.hosts {
+		for _, peer := range w.hosts {
+			if h != peer && h.ill && peer.ill && h.stalled > w.now {
+				w.net.cut[h.index][peer.index], w.net.cut[peer.index][h.index] = true, true
+			}
+		}
+	}
 }
 
 // inForceAnywhere are the configurations that some log puts in force, and the newest committed one.
@@ -303,8 +318,8 @@ func (w *world) probe() {
 		c.all = append(c.all, client{op: -1})
 	}
 	for i, h := range all {
-		c.fresh(2*i, h, true)
-		c.fresh(2*i+1, h, false)
+		c.fresh(2*i, h, true, 10_000)
+		c.fresh(2*i+1, h, false, 10_000)
 	}
 }
 

@@ -200,7 +200,7 @@ func (h *host) carryOut(fx *replica.Effects) {
 		h.sendRaft(&fx.Send[i])
 	}
 	for i := range fx.Forward {
-		h.send(fx.Forward[i].To, wire.Message{Peer: fx.Forward[i].Body})
+		h.sendPeer(fx.Forward[i].To, fx.Forward[i].Body)
 	}
 	if fx.Append.Seq != 0 {
 		h.queueAppend(fx.Append)
@@ -219,25 +219,27 @@ func (h *host) carryOut(fx *replica.Effects) {
 
 func (h *host) sendRaft(m *raft.Message) {
 	h.world.check.leaves(h, m)
-	h.send(m.To, wire.Message{Raft: m})
+	h.send(m.To, wire.Message{Raft: h.vaguer(m)})
 }
 
 // send puts a message on the connection to a peer; without one it is lost.
-func (h *host) send(to raft.NodeID, m wire.Message) {
+func (h *host) send(to raft.NodeID, m wire.Message) (p packet, sent bool) {
 	w := h.world
 	if to == h.id || to == 0 {
 		w.fail("Addressing", "n%d sends to n%d", h.id, to)
 	}
 	machine := h.machineOf(to)
 	if machine < 0 {
-		return
+		return packet{}, false
 	}
 	c := h.contact(to)
 	if c.out == 0 {
-		return
+		return packet{}, false
 	}
-	w.send(packet{from: h.index, to: c.outTo, kind: packetMessage, link: c.out,
-		directory: h.record, addressee: c.outIs, body: w.encode(m)})
+	p = packet{from: h.index, to: c.outTo, kind: packetMessage, link: c.out,
+		directory: h.record, addressee: c.outIs, body: w.encode(m)}
+	w.send(p)
+	return p, true
 }
 
 // step takes a message of consensus, but for one that asks for a snapshot which this disk does not

@@ -43,6 +43,11 @@ const (
 	markStuckLeader   // another leader was elected while a leader's disk hung
 	markSlowLeader    // none was elected while a leader's disk was slow
 	markStuckVote     // a vote waited for a disk that hung
+
+	markVague  // a refusal hinted at less than its sender knew
+	markEcho   // something came of a boot that was over
+	markHeld   // what was sent to a paused node came after it went on
+	markLonely // only a leader that was cut off was given something to write
 	markCount
 )
 
@@ -52,6 +57,7 @@ var markNames = [markCount]string{"elected", "snapshot", "restored", "shipped", 
 	"admitted", "promoted", "removed", "leader removed", "dead replaced", "wiped replaced",
 	"removed told", "joint crash", "joint restart", "joint snapshot", "config lost", "too early",
 	"change pending", "unreachable joiner", "unsafe change", "wiped refused", "set-back refused",
-	"removed refused", "stuck leader", "slow leader", "vote in stuck disk"}
+	"removed refused", "stuck leader", "slow leader", "vote in stuck disk", "vague hint",
+	"former boot", "held for paused", "lonely write"}
 
 func (w *world) reach(m mark) { w.reached[m]++ }

@@ -154,4 +154,11 @@ func (w *world) isolate(h *host) {
 
 func (n *network) mend() { n.cut = [hostsMax][hostsMax]bool{} }
 
+// holdTo holds back what is sent to a machine.
+func (n *network) holdTo(to int, until int64) {
+	for from := range n.clogged {
+		n.clogged[from][to] = max(n.clogged[from][to], until)
+	}
+}
+
 func (n *network) unclog() { n.clogged = [hostsMax][hostsMax]int64{} }

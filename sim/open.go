@@ -69,7 +69,7 @@ func (h *host) open() {
 		w.trace.line(h, "torn tail", restored.Torn)
 	}
 	w.check.restored(h, &restored.Raft)
-	h.state = rsm.New(newMachine(), rsm.Options{
+	h.state = rsm.New(newMachine(w), rsm.Options{
 		Node: uint64(h.id), Boot: h.identity.Boot,
 		Config: raft.EncodeMembers(nil, restored.Raft.Snapshot.Members),
 	})
@@ -102,6 +102,7 @@ func (h *host) open() {
 	w.check.applied(h, h.state)
 	w.check.observe(h)
 	h.dial()
+	h.echoes()
 	w.after(h.local(w.random.between(1, 10*ms)), evTick, h, 0, 0)
 	h.loop()
 }

@@ -15,7 +15,9 @@ type operators struct {
 }
 
 func newOperators(w *world) operators {
-	return operators{world: w, random: w.random.fork(), size: w.plan.nodes}
+	o := operators{world: w, random: w.random.fork()}
+	o.size = pick(&o.random, w.plan.nodes, w.plan.nodes, 2) // of two, each is needed
+	return o
 }
 
 func (o *operators) start() {

@@ -92,6 +92,10 @@ func (c *clients) onAnswer(h *host, ticket replica.Ticket, result *rsm.Result) {
 			w.fail(exactlyOnce, "n%d tells that the %v is not applied (%s); it took effect at entry "+
 				"%d", h.id, op, result.Code, op.done.index)
 		}
+		if x := op.done; op.key != "" && x != nil && x.storedBy(result.Index) {
+			w.fail(exactlyOnce, "n%d tells that the %v is not applied at entry %d (%s); it took effect "+
+				"at entry %d, and its reply is stored", h.id, op, result.Index, result.Code, x.index)
+		}
 	case rsm.Unknown:
 		w.reach(markUnknown)
 	default:

@@ -36,12 +36,13 @@ const (
 	faultStick                  // a disk hangs for up to a minute, with preference a leader's
 	faultWipe                   // a directory is emptied
 	faultSetBack                // a directory is replaced by an older copy of itself
+	faultLull                   // clients are silent, but for some of a leader that is cut off
 	faultCount
 )
 
 var faultNames = [faultCount]string{"kill", "power", "blackout", "diskop", "syncerror", "pause",
 	"partition", "isolate", "clog", "reset", "stall", "transfer",
-	"stick", "wipe", "set-back"}
+	"stick", "wipe", "set-back", "lull"}
 
 // plan is what a seed draws before its world begins: how large the cluster is, what goes wrong
 // in it and how often, and how tiny the limits are that code meets rarely in production. A
@@ -53,6 +54,8 @@ type plan struct {
 	delayMin, delayMean     int64
 	loss, duplicate, replay int
 	reorder                 bool
+	vague                   int  // a refusal hints at less than it could
+	echo                    bool // late messages of boots that are over come
 
 	// A node's own work, in µs.
 	loopDelay  int64 // between an event and the loop that takes it; 0: every event by itself
@@ -99,6 +102,8 @@ func draw(r *random, nodes int) plan {
 	p.duplicate = pick(r, 0, 0, 10_000, 100_000)
 	p.replay = pick(r, 0, 0, 1_000, 10_000)
 	p.reorder = pick(r, false, true)
+	p.vague = pick(r, 0, 0, 300_000, 1_000_000)
+	p.echo = pick(r, false, true)
 
 	p.loopDelay = pick(r, 0, 0, 100, 1*ms)
 	p.writeMean = pick(r, 100, 1*ms, 5*ms, 20*ms)
@@ -156,13 +161,19 @@ func draw(r *random, nodes int) plan {
 	p.snapEntries = pick(r, uint64(3), 20, 200, 100_000)
 	p.snapBytes = pick(r, int64(1<<10), 64<<10, 1<<30)
 
+	if p.every[faultLull] > 0 {
+		p.every[faultLull] += 3 * second // it takes so long
+		p.snapEntries = pick(r, 1, 1, 1, p.snapEntries)
+		p.raft.TrailingBytes = pick(r, 0, 0, 0, p.raft.TrailingBytes)
+	}
+
 	p.trials = true
 	p.clients = pick(r, 1, 3, 8, 16, 24)
 	p.thinkMean = int64(p.clients) * second / int64(pick(r, 25, 40, 60))
 	p.stacks = pick(r, 1, 2, 5)
 	p.valueMax = pick(r, 8, 40, 200)
 	p.keyed = pick(r, 0, 300_000, 700_000, 1_000_000)
-	p.reads = pick(r, 50_000, 200_000, 400_000)
+	p.reads = pick(r, 50_000, 200_000, 400_000, 900_000)
 	p.stale = pick(r, 0, 300_000)
 	switch p.keyed {
 	case 0: // nobody repeats anything under a key: sessions of old boots may go soon

@@ -7,8 +7,10 @@
 // a checker compares what the nodes do with Figure 3's five properties and with what their disks
 // hold, and an oracle compares every answer and every read with what the log says happened.
 //
-// The reading order is plan (what a seed draws), world (time and events), host, loop, writer and
-// applier (a node without goroutines), network, faults, clients and oracle, truth, check, live.
+// The reading order is plan (what a seed draws), world (time and events), host, open, contacts,
+// joining, administer and steward (a node among others), loop, writer and applier (a node without
+// goroutines), network, faults, disks, operators, clients and oracle, truth, check and
+// configurations, live and trials.
 package sim
 
 import (

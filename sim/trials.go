@@ -68,11 +68,10 @@ func (w *world) stuckOver() bool {
 	return false
 }
 
-// trySlow makes each write of the leader take nearly half the disk timeout, so that one that waits
-// for the one before it stays just below.
+// trySlow makes each write of the leader take nearly the disk timeout.
 func (w *world) trySlow(l *host) {
 	w.trial = trial{leader: l, began: w.now, elections: w.elections}
-	l.slow = l.local(int64(w.plan.raft.DiskTicks) * 10 * ms * 45 / 100)
+	l.slow = l.local(int64(w.plan.raft.DiskTicks) * 10 * ms * 9 / 10)
 	w.trace.line(l, "trial: the disk is slow")
 }
 

@@ -42,6 +42,7 @@ type execution struct {
 	reply     []byte
 	key       scopedKey
 	storedAt  uint64
+	goneAt    uint64 // the entry by which its reply is stored no more; 0: it still is
 }
 
 // rowBytes is what a stored reply counts without the reply itself: with that it is what
@@ -49,6 +50,11 @@ type execution struct {
 func rowBytes(key scopedKey) uint64 { return uint64(len(key.scope)+len(key.key)) + 256 }
 
 func (x *execution) bytes() uint64 { return rowBytes(x.key) + uint64(len(x.reply)) }
+
+// storedBy says whether the reply is stored when an entry is applied after the execution's.
+func (x *execution) storedBy(index uint64) bool {
+	return x.index < index && (x.goneAt == 0 || index < x.goneAt)
+}
 
 // stackTruth is a stack with what readers could see of it at every index.
 type stackTruth struct {
@@ -98,6 +104,7 @@ func (t *truth) apply(e *raft.Entry) {
 func (t *truth) evict() {
 	for len(t.stored) > 0 && t.stored[0].storedAt+t.settings.RequestRetentionMs <= t.logTime {
 		delete(t.keys, t.stored[0].key)
+		t.stored[0].goneAt = t.index
 		t.bytes -= t.stored[0].bytes()
 		t.stored = t.stored[1:]
 	}
@@ -324,5 +331,3 @@ func (t *truth) compare(h *host) {
 		}
 	}
 }
-
-func newMachine() rsm.Machine { return store.New() }

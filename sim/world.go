@@ -25,6 +25,7 @@ type world struct {
 	net        network
 	clients    clients
 	truth      truth
+	draws      draws
 	check      checker
 	trace      tracer
 	healing    bool // the safety phase is over: no more faults
@@ -72,6 +73,7 @@ func newPlannedWorld(o Options, p plan, chance random) *world {
 	w.trace = tracer{out: o.Trace, world: w}
 	w.net = network{random: w.random.fork()}
 	w.truth = newTruth(w)
+	w.draws = newDraws(w)
 	w.check = newChecker(w)
 	for i := range w.plan.nodes {
 		w.newHost(raft.NodeID(i + 1))
@@ -205,6 +207,8 @@ func (w *world) handle(e *event) {
 		w.onChurn()
 	case evDisks:
 		w.onDisks(h, e.a)
+	case evLull:
+		w.onLull(h, e.a)
 	case evHeal:
 		w.onHeal()
 	case evCheck:

@@ -1,0 +1,44 @@
+package sim
+
+import "drystone/raft"
+
+// votersOnly: whoever stands or leads is a voter by its log, and with its directory.
+const votersOnly = "Voters Only"
+
+// stands checks that some configuration in a node's log names it and its directory as a voter. It
+// may be one that is not committed, or one that is replaced by one that is not (§6).
+func (c *checker) stands(h *host) {
+	log := &h.record.handed
+	names := func(f *configuration) bool {
+		return f.IsVoter(h.id) && c.directory(f, h.id) == h.record
+	}
+	if names(c.configAt(log.base)) {
+		return
+	}
+	for _, at := range log.configs {
+		if names(c.chain.configs[at]) {
+			return
+		}
+	}
+	if !h.record.rolledBack {
+		c.world.fail(votersOnly, "n%d asks for votes, and no configuration in its log, from entry %d to "+
+			"%d, makes it a voter with this directory", h.id, log.base, log.last())
+	}
+}
+
+// leads checks that a leader that is not part of a configuration goes when that is committed.
+func (c *checker) leads(h *host) {
+	s := &h.seen.status
+	if s.Role == raft.Leader && s.MembersIndex <= s.Commit && !s.Members.IsVoter(h.id) {
+		c.world.fail(votersOnly, "n%d leads term %d on; entry %d, which removes it, is committed", h.id,
+			s.Hard.CurrentTerm, s.MembersIndex)
+	}
+}
+
+// met checks whom a member gets to know: directories that some configuration names.
+func (c *checker) met(h *host, incarnation string) {
+	if h.identity.Cluster != "" && !c.known[incarnation] {
+		c.world.fail(oldDirectory, "n%d, a member, takes directory %.8s, which no configuration names",
+			h.id, incarnation)
+	}
+}
