@@ -142,7 +142,7 @@ wait leader not old`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newStoryWorld(Options{Seed: 3}.withDefaults(), s)
+	w := newStoryWorld(Options{Seed: 3, Scenario: s.name}.withDefaults(), s)
 	s.steps[2].run = wrap(s.steps[2].run, func(x *story) {
 		old, p := x.cast["old"], x.ops["p"]
 		if d := &old.record.durable; !x.written(old, p) || d.last() != raft.Index(w.truth.index)+1 {
