@@ -37,8 +37,8 @@ type core struct {
 
 	host *Node // whose core this is
 
-	listed   roster.Roster // who is who by the configuration in force; the loop's alone
-	listedAt raft.Index    // of that configuration
+	directory []byte        // of the configuration in force; the loop's alone
+	listed    roster.Roster // who is who by it
 
 	point    atomic.Pointer[published]        // what the applier last told
 	standing atomic.Pointer[members.Standing] // and the membership as of then, when it changes

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"errors"
 	"time"
 
@@ -136,8 +137,8 @@ func (n *core) feed(now uint64, p *pile) {
 // speaks says whether a peer's number is that of the directory it speaks with.
 func (n *core) speaks(r received) bool {
 	s := n.replica.Status()
-	if n.listedAt != s.MembersIndex || n.listed == nil {
-		n.listedAt, n.listed = s.MembersIndex, members.RosterOf(s.Members)
+	if !bytes.Equal(n.directory, s.Members.Directory) {
+		n.directory, n.listed = s.Members.Directory, members.RosterOf(s.Members)
 	}
 	return members.Speaks(s.Members, n.listed, uint64(r.from), r.incarnation)
 }

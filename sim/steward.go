@@ -10,7 +10,7 @@ import (
 // steward follows the membership, as the goroutine of that name does: connections, the removed, and
 // on a leader learners that have caught up.
 type steward struct {
-	dialled   raft.Index
+	dialled   raft.Members
 	stood     *members.Standing
 	nursery   members.Nursery
 	promoting bool
@@ -38,8 +38,8 @@ func (h *host) onSteward(now uint64) {
 	if x.stood == nil {
 		x.stood = members.FirstStanding(h.identity)
 	}
-	if s.MembersIndex != x.dialled {
-		x.dialled = s.MembersIndex
+	if !s.Members.Equal(x.dialled) {
+		x.dialled = s.Members
 		h.dismiss(x.stood)
 		h.dial()
 	}
