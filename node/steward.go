@@ -20,7 +20,7 @@ const stewardEvery = 20 * time.Millisecond
 func (n *Node) steward(c *core) {
 	look := time.NewTicker(stewardEvery)
 	defer look.Stop()
-	var dialled raft.Index
+	var dialled members.InForce
 	stood := members.FirstStanding(n.self())
 	promoting := new(atomic.Bool)
 	var nursery members.Nursery
@@ -31,8 +31,7 @@ func (n *Node) steward(c *core) {
 		case <-look.C:
 		}
 		s := c.seen.Load().status
-		if s.MembersIndex != dialled {
-			dialled = s.MembersIndex
+		if dialled.Follow(s.Members) {
 			n.dismiss(stood, stood, s.Members)
 			n.mu.Lock()
 			n.dial()
