@@ -64,6 +64,8 @@ func (h *host) onApply() {
 				w.fail("Apply", "n%d applies entry %d@%d: %v", h.id, e.Index, e.Term, err)
 			}
 			w.check.applied(h, h.state)
+			w.truth.results(h, &d)
+			w.draws.check()
 			w.trace.applied(h, e)
 			x.done = append(x.done, applied{done: d})
 			x.entries++

@@ -1,11 +1,13 @@
 package sim
 
 import (
+	"fmt"
+
 	"drystone/rsm"
 	"drystone/store"
 )
 
-const equalDraws = "Equal Draws" // a request draws the same numbers everywhere, and no other does
+const equalDraws = "Equal Draws" // a request draws the same everywhere, and no other does
 
 // machine is the store, with a draw from the request's generator before each command: leases and
 // tokens would be made of such.
@@ -27,6 +29,7 @@ type draws struct {
 	world *world
 	of    map[uint64]uint64 // a request's, by Op
 	by    map[uint64]uint64 // the request of a number
+	wrong string
 }
 
 func newDraws(w *world) draws {
@@ -35,10 +38,18 @@ func newDraws(w *world) draws {
 
 func (d *draws) drew(op, number uint64) {
 	if was, ok := d.of[op]; ok && was != number {
-		d.world.fail(equalDraws, "op %d draws %016x, and %016x on another replica", op, number, was)
+		d.wrong = fmt.Sprintf("op %d draws %016x, and %016x on another replica", op, number, was)
 	}
 	if other, ok := d.by[number]; ok && other != op {
-		d.world.fail(equalDraws, "op %d draws %016x, which op %d has drawn", op, number, other)
+		d.wrong = fmt.Sprintf("op %d draws %016x, which op %d has drawn", op, number, other)
 	}
 	d.of[op], d.by[number] = number, op
+}
+
+// check fails if anything was drawn that must not be: outside the machine, because a machine that
+// panics is the machine's fault.
+func (d *draws) check() {
+	if d.wrong != "" {
+		d.world.fail(equalDraws, "%s", d.wrong)
+	}
 }

@@ -38,12 +38,29 @@ func TestAlsoNotices(t *testing.T) {
 				Outcome: rsm.NotApplied, Code: rsm.CodeExpired, Index: op.done.index + 1,
 			})
 		}},
+		"another result": {rightAnswer, func(w *world, l, f *host) {
+			id := numbered{session{uint64(l.id), l.identity.Boot}, 1 << 20}
+			x := acknowledgedWrite(t, w).done
+			w.truth.ruled[id] = ruled{x.index, []verdict{{x: x}}}
+			w.truth.results(l, &rsm.EntryDone{Index: x.index, Batches: []rsm.BatchDone{{
+				Number: id.number, Status: rsm.BatchApplied, Results: []rsm.Result{{
+					Outcome: rsm.NotApplied, Code: rsm.CodeExpired, Index: x.index,
+				}},
+			}}})
+		}},
+		"a batch that was not its session's next": {rightAnswer, func(w *world, l, f *host) {
+			w.truth.results(l, &rsm.EntryDone{Index: 7, Batches: []rsm.BatchDone{{
+				Number: 1 << 20, Status: rsm.BatchApplied,
+			}}})
+		}},
 		"another draw on another replica": {equalDraws, func(w *world, l, f *host) {
 			w.draws.of[2]++
 			w.draws.drew(2, w.draws.of[2]-1)
+			w.draws.check()
 		}},
 		"one draw for two requests": {equalDraws, func(w *world, l, f *host) {
 			w.draws.drew(1<<40, w.draws.of[2])
+			w.draws.check()
 		}},
 		"one that is no voter stands": {votersOnly, func(w *world, l, f *host) {
 			w.check.first.Voters = []raft.NodeID{l.id}

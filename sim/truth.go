@@ -19,6 +19,7 @@ type truth struct {
 	settings rsm.Settings
 	set      bool
 	sessions map[session]*numbers
+	ruled    map[numbered]ruled
 	newest   map[uint64]uint64 // the latest boot of a node that was heard of
 	keys     map[scopedKey]*execution
 	stored   []*execution // keyed, in the order of storing
@@ -73,7 +74,7 @@ type version struct {
 func newTruth(w *world) truth {
 	return truth{
 		world: w, settings: rsm.DefaultSettings(), sessions: map[session]*numbers{},
-		newest: map[uint64]uint64{}, keys: map[scopedKey]*execution{},
+		ruled: map[numbered]ruled{}, newest: map[uint64]uint64{}, keys: map[scopedKey]*execution{},
 		stacks: map[string]*stackTruth{},
 	}
 }
@@ -134,24 +135,26 @@ func (t *truth) batch(b *rsm.Batch) {
 		}
 	}
 	s.last = b.Number
+	verdicts := make([]verdict, len(b.Requests))
 	for i := range b.Requests {
-		t.request(b, &b.Requests[i])
+		verdicts[i] = t.request(b, &b.Requests[i])
 	}
+	t.ruled[numbered{id, b.Number}] = ruled{t.index, verdicts}
 }
 
-func (t *truth) request(b *rsm.Batch, r *rsm.Request) {
+func (t *truth) request(b *rsm.Batch, r *rsm.Request) verdict {
 	key := scopedKey{r.Identity.Scope, r.Identity.Key}
 	if key.key != "" && t.keys[key] != nil {
 		t.world.reach(markReplayed)
-		return
+		return verdict{x: t.keys[key]}
 	}
 	if r.BudgetMs > 0 && int64(t.logTime) > b.Admitted+int64(r.BudgetMs) {
 		t.world.reach(markExpired)
-		return
+		return verdict{code: rsm.CodeExpired}
 	}
 	if key.key != "" && t.bytes+rowBytes(key) > t.settings.MaxRequestsBytes {
 		t.world.reach(markTableFull)
-		return
+		return verdict{code: rsm.CodeTableFull}
 	}
 	t.op++
 	x := &execution{index: t.index, op: t.op, key: key, storedAt: t.logTime}
@@ -163,7 +166,8 @@ func (t *truth) request(b *rsm.Batch, r *rsm.Request) {
 		if !change.IfUnset || !t.set {
 			t.settings, t.set = change.Settings, true
 		}
-		return
+		x.reply = rsm.EncodeSettings(nil, rsm.SettingsChange{Settings: t.settings})
+		return verdict{x: x}
 	}
 	command, err := store.DecodeCommand(r.Command)
 	if err != nil {
@@ -177,6 +181,7 @@ func (t *truth) request(b *rsm.Batch, r *rsm.Request) {
 		t.bytes += x.bytes()
 	}
 	t.world.clients.executed(r, x)
+	return verdict{x: x}
 }
 
 func (t *truth) stack(name string) *stackTruth {
