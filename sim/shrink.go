@@ -9,14 +9,17 @@ import (
 
 // Shrunk is the smallest run found that breaks the same property as another.
 type Shrunk struct {
-	Report      Report // of the smallest
-	Tries       int
-	LinesBefore int // of the two traces
-	LinesAfter  int
+	Report       Report // of the smallest
+	Tries        int
+	FaultsBefore uint64
+	LinesBefore  int // of the two traces
+	LinesAfter   int
 }
 
 // Smaller says whether anything could be left out.
-func (s *Shrunk) Smaller() bool { return s.LinesAfter < s.LinesBefore }
+func (s *Shrunk) Smaller() bool {
+	return s.LinesAfter < s.LinesBefore || s.Report.Faults < s.FaultsBefore
+}
 
 // Shrink looks for a smaller run than one that failed: it leaves out classes of faults, single
 // faults, what the network and the clocks do by chance, clients and time, as long as the same
@@ -40,7 +43,7 @@ func Shrink(failed Report, within time.Duration, tries int,
 			break
 		}
 	}
-	out := Shrunk{Report: s.best, Tries: s.tried}
+	out := Shrunk{Report: s.best, Tries: s.tried, FaultsBefore: failed.Faults}
 	out.Report.Options.stepsMax = 0
 	out.LinesBefore, out.LinesAfter = traceLines(failed.Options), traceLines(out.Report.Options)
 	return out
