@@ -20,7 +20,7 @@ const stewardEvery = 20 * time.Millisecond
 func (n *Node) steward(c *core) {
 	look := time.NewTicker(stewardEvery)
 	defer look.Stop()
-	var dialled members.InForce
+	var dialled raft.Members
 	stood := members.FirstStanding(n.self())
 	promoting := new(atomic.Bool)
 	var nursery members.Nursery
@@ -31,7 +31,9 @@ func (n *Node) steward(c *core) {
 		case <-look.C:
 		}
 		s := c.seen.Load().status
-		if dialled.Follow(s.Members) {
+		// Not the index alone: another configuration may have taken the place of one that was lost.
+		if !s.Members.Equal(dialled) {
+			dialled = s.Members
 			n.dismiss(stood, stood, s.Members)
 			n.mu.Lock()
 			n.dial()

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"drystone/members"
+	"drystone/raft"
 	"drystone/rsm"
 	"drystone/storage"
 )
@@ -9,7 +10,7 @@ import (
 // steward follows the membership, as the goroutine of that name does: connections, the removed, and
 // on a leader learners that have caught up.
 type steward struct {
-	dialled   members.InForce
+	dialled   raft.Members
 	stood     *members.Standing
 	nursery   members.Nursery
 	promoting bool
@@ -37,7 +38,8 @@ func (h *host) onSteward(now uint64) {
 	if x.stood == nil {
 		x.stood = members.FirstStanding(h.identity)
 	}
-	if x.dialled.Follow(s.Members) {
+	if !s.Members.Equal(x.dialled) {
+		x.dialled = s.Members
 		h.dismiss(x.stood)
 		h.dial()
 	}
