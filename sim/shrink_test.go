@@ -75,14 +75,18 @@ func TestShrinkStops(t *testing.T) {
 func TestFailingCommand(t *testing.T) {
 	var out, progress bytes.Buffer
 	failed := failing(t, 1)[0].Options
-	c := Command{Seed: failed.Seed, Duration: failed.Duration, Engine: forgetful, Shrink: time.Minute, Progress: &progress}
+	c := Command{
+		Seed: failed.Seed, Duration: failed.Duration, Engine: forgetful, Shrink: time.Minute,
+		Progress: &progress,
+	}
 	ok, err := c.Run(&out)
 	if ok || err != nil {
 		t.Fatalf("%v %v", ok, err)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	last := lines[len(lines)-1]
-	if !strings.HasPrefix(last, fmt.Sprintf("seed=%d ", failed.Seed)) || !strings.Contains(last, " FAIL ") {
+	if !strings.HasPrefix(last, fmt.Sprintf("seed=%d ", failed.Seed)) ||
+		!strings.Contains(last, " FAIL ") {
 		t.Errorf("last line %q", last)
 	}
 	if !strings.Contains(progress.String(), "shrinking: ") {
@@ -112,7 +116,8 @@ func TestFailingCommand(t *testing.T) {
 	if !strings.Contains(again.String(), " FAIL "+property) {
 		t.Errorf("the replay %v does not break %s:\n%s", replay, property, again.String())
 	}
-	if !strings.Contains(out.String(), fmt.Sprintf("as a script: drystone sim --seed %d ", failed.Seed)) {
+	script := fmt.Sprintf("as a script: drystone sim --seed %d ", failed.Seed)
+	if !strings.Contains(out.String(), script) {
 		t.Errorf("no script in\n%s", out.String())
 	}
 }
