@@ -27,7 +27,8 @@ func TestInForce(t *testing.T) {
 		if got := f.Follow(step.to); got != step.changed {
 			t.Errorf("step %d: changed %v", i, got)
 		}
-		if want := RosterOf(step.to); len(f.Roster) != len(want) || len(want) > 0 && f.Roster[0] != want[0] {
+		want := RosterOf(step.to)
+		if len(f.Roster) != len(want) || len(want) > 0 && f.Roster[0] != want[0] {
 			t.Errorf("step %d: roster %v, want %v", i, f.Roster, want)
 		}
 	}
