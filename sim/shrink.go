@@ -23,9 +23,9 @@ func (s *Shrunk) Smaller() bool {
 
 // Shrink looks for a smaller run than one that failed: it leaves out classes of faults, single
 // faults, what the network and the clocks do by chance, clients and time, as long as the same
-// property breaks, with no more events and no longer a trace. It stops when nothing more can be left
-// out, when so much real time has passed, or after so many tries. progress is called after each;
-// nil: nobody.
+// property breaks, with no more events and no longer a trace. It stops when nothing more can be
+// left out, when so much real time has passed, or after so many tries. progress is called after
+// each; nil: nobody.
 func Shrink(failed Report, within time.Duration, tries int,
 	progress func(tries int, best *Report)) Shrunk {
 	lines := traceLines(failed.Options)
