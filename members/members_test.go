@@ -330,3 +330,31 @@ func TestNewLeaderWaits(t *testing.T) {
 		t.Errorf("heard: %+v", refused)
 	}
 }
+
+// TestHandsOverFirst: a leader that is to go hands over, and nobody else does, nor for another's
+// sake, nor while a change is under way.
+func TestHandsOverFirst(t *testing.T) {
+	leads, _ := aLeader()
+	follows, joint, gone := leads, leads, leads
+	follows.Role = raft.Follower
+	joint.Members.Next = []raft.NodeID{2, 3}
+	gone.Members.Voters = []raft.NodeID{2, 3}
+	for name, c := range map[string]struct {
+		status raft.Status
+		op     rsm.AdminOp
+		node   uint64
+		want   bool
+	}{
+		"itself":             {leads, rsm.AdminRemove, 1, true},
+		"itself, replaced":   {leads, rsm.AdminReplace, 1, true},
+		"another":            {leads, rsm.AdminRemove, 2, false},
+		"promoted":           {leads, rsm.AdminPromote, 1, false},
+		"a follower":         {follows, rsm.AdminRemove, 1, false},
+		"a change under way": {joint, rsm.AdminRemove, 1, false},
+		"no member":          {gone, rsm.AdminRemove, 1, false},
+	} {
+		if got := HandsOverFirst(rsm.AdminRequest{Op: c.op, Node: c.node}, c.status); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

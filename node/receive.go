@@ -1,12 +1,12 @@
 package node
 
 import (
-	"drystone/members"
 	"errors"
 	"fmt"
 	"time"
 
 	"drystone/disk"
+	"drystone/members"
 	"drystone/raft"
 	"drystone/rsm"
 	"drystone/storage"

@@ -2,11 +2,11 @@ package node
 
 import (
 	"bytes"
-	"drystone/roster"
 	"fmt"
 
 	"drystone/members"
 	"drystone/raft"
+	"drystone/roster"
 	"drystone/rsm"
 )
 
