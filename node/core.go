@@ -12,7 +12,6 @@ import (
 	"drystone/members"
 	"drystone/raft"
 	"drystone/replica"
-	"drystone/roster"
 	"drystone/rsm"
 	"drystone/storage"
 	"drystone/transport"
@@ -37,8 +36,7 @@ type core struct {
 
 	host *Node // whose core this is
 
-	directory []byte        // of the configuration in force; the loop's alone
-	listed    roster.Roster // who is who by it
+	inForce members.InForce // the loop's alone
 
 	point    atomic.Pointer[published]        // what the applier last told
 	standing atomic.Pointer[members.Standing] // and the membership as of then, when it changes

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"errors"
 	"time"
 
@@ -137,10 +136,8 @@ func (n *core) feed(now uint64, p *pile) {
 // speaks says whether a peer's number is that of the directory it speaks with.
 func (n *core) speaks(r received) bool {
 	s := n.replica.Status()
-	if !bytes.Equal(n.directory, s.Members.Directory) {
-		n.directory, n.listed = s.Members.Directory, members.RosterOf(s.Members)
-	}
-	return members.Speaks(s.Members, n.listed, uint64(r.from), r.incarnation)
+	n.inForce.Follow(s.Members)
+	return members.Speaks(s.Members, n.inForce.Roster, uint64(r.from), r.incarnation)
 }
 
 // carryOut does what the replica decided. What may leave before it is durable leaves first, so

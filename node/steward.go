@@ -20,7 +20,7 @@ const stewardEvery = 20 * time.Millisecond
 func (n *Node) steward(c *core) {
 	look := time.NewTicker(stewardEvery)
 	defer look.Stop()
-	var dialled raft.Members
+	var dialled members.InForce
 	stood := members.FirstStanding(n.self())
 	promoting := new(atomic.Bool)
 	var nursery members.Nursery
@@ -31,9 +31,7 @@ func (n *Node) steward(c *core) {
 		case <-look.C:
 		}
 		s := c.seen.Load().status
-		// Not the index alone: another configuration may have taken the place of one that was lost.
-		if !s.Members.Equal(dialled) {
-			dialled = s.Members
+		if dialled.Follow(s.Members) {
 			n.dismiss(stood, stood, s.Members)
 			n.mu.Lock()
 			n.dial()

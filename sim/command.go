@@ -140,8 +140,9 @@ func (c Command) shrink(r *Report, out io.Writer) {
 	if !s.Smaller() {
 		fmt.Fprintf(out, "nothing can be left out of it (%d tries)\n", s.Tries)
 	} else {
-		fmt.Fprintf(out, "shrunk from %d to %d lines of trace in %d tries\n%s: %s\nreplay: %s\n",
-			s.LinesBefore, s.LinesAfter, s.Tries, s.Report.Property, s.Report.Detail, s.Report.Replay())
+		fmt.Fprintf(out, "shrunk from %d to %d lines of trace and from %d to %d faults in %d tries\n",
+			s.LinesBefore, s.LinesAfter, s.FaultsBefore, s.Report.Faults, s.Tries)
+		printFailure(out, &s.Report)
 	}
 	fmt.Fprintf(out, "as a script: %s --script\n", strings.TrimSuffix(s.Report.Replay(), " --trace"))
 }

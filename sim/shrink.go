@@ -9,24 +9,28 @@ import (
 
 // Shrunk is the smallest run found that breaks the same property as another.
 type Shrunk struct {
-	Report      Report // of the smallest
-	Tries       int
-	LinesBefore int // of the two traces
-	LinesAfter  int
+	Report       Report // of the smallest
+	Tries        int
+	FaultsBefore uint64
+	LinesBefore  int // of the two traces
+	LinesAfter   int
 }
 
 // Smaller says whether anything could be left out.
-func (s *Shrunk) Smaller() bool { return s.LinesAfter < s.LinesBefore }
+func (s *Shrunk) Smaller() bool {
+	return s.LinesAfter < s.LinesBefore || s.Report.Faults < s.FaultsBefore
+}
 
 // Shrink looks for a smaller run than one that failed: it leaves out classes of faults, single
 // faults, what the network and the clocks do by chance, clients and time, as long as the same
-// property breaks, and after no more events than it did. It stops when nothing more can be left
-// out, when so much real time has passed, or after so many tries. progress is called after each;
-// nil: nobody.
+// property breaks, with no more events and no longer a trace. It stops when nothing more can be
+// left out, when so much real time has passed, or after so many tries. progress is called after
+// each; nil: nobody.
 func Shrink(failed Report, within time.Duration, tries int,
 	progress func(tries int, best *Report)) Shrunk {
+	lines := traceLines(failed.Options)
 	s := shrinker{
-		best: failed, stepsMax: failed.Steps + 1,
+		best: failed, stepsMax: failed.Steps + 1, linesMax: lines,
 		until: time.Now().Add(within), left: tries, progress: progress,
 	}
 	for s.more() {
@@ -40,15 +44,16 @@ func Shrink(failed Report, within time.Duration, tries int,
 			break
 		}
 	}
-	out := Shrunk{Report: s.best, Tries: s.tried}
+	out := Shrunk{Report: s.best, Tries: s.tried, FaultsBefore: failed.Faults}
 	out.Report.Options.stepsMax = 0
-	out.LinesBefore, out.LinesAfter = traceLines(failed.Options), traceLines(out.Report.Options)
+	out.LinesBefore, out.LinesAfter = lines, traceLines(out.Report.Options)
 	return out
 }
 
 type shrinker struct {
 	best     Report
 	stepsMax uint64 // what is simpler may take longer, but not than what failed
+	linesMax int    // of its trace, likewise
 	until    time.Time
 	left     int
 	tried    int
@@ -66,12 +71,12 @@ func (s *shrinker) try(change func(*Options)) bool {
 		return false
 	}
 	o := s.best.Options
-	o.Trace, o.stepsMax = nil, s.stepsMax
+	o.Trace, o.progress, o.stepsMax = nil, nil, s.stepsMax
 	change(&o)
 	r := Run(o)
 	s.left--
 	s.tried++
-	kept := r.cause() == s.best.cause()
+	kept := r.cause() == s.best.cause() && traceLines(o) <= s.linesMax
 	if kept {
 		s.best = r
 	}
@@ -187,7 +192,7 @@ func (s *shrinker) dropFaults() {
 // traceLines counts the lines of a run's trace.
 func traceLines(o Options) int {
 	var n lineCounter
-	o.Trace = &n
+	o.Trace, o.progress = &n, nil
 	Run(o)
 	return int(n)
 }

@@ -19,18 +19,9 @@ var troubles = []string{"loss", "duplicate", "replay", "reorder", "skew"}
 // classes are the names of everything that Options.Only may list.
 func classes() []string { return append(slices.Clone(faultNames[:]), churn) }
 
-// reduce takes out of a plan what is not wanted.
+// reduce takes out of a plan what is not wanted, but for faults: strikes decides about those when
+// their time comes, so that whatever else is drawn stays as it is.
 func (p *plan) reduce(o *Options) {
-	if o.Only != nil {
-		for f := range p.every {
-			if !slices.Contains(o.Only, faultNames[f]) {
-				p.every[f] = 0
-			}
-		}
-		if !slices.Contains(o.Only, churn) {
-			p.churn, p.every[faultWipe] = 0, 0
-		}
-	}
 	for _, t := range o.Calm {
 		switch t {
 		case "loss":
@@ -55,11 +46,9 @@ func (p *plan) reduce(o *Options) {
 // strikes counts a fault that is about to strike, and says whether it may.
 func (w *world) strikes(class string) bool {
 	o := &w.options
-	if o.Only != nil && !slices.Contains(o.Only, class) {
-		return false
-	}
 	w.struck++
-	return o.Faults == nil || slices.Contains(o.Faults, w.struck)
+	return (o.Only == nil || slices.Contains(o.Only, class)) &&
+		(o.Faults == nil || slices.Contains(o.Faults, w.struck))
 }
 
 // clientsMax is how many a run may be asked to have.

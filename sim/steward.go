@@ -2,7 +2,6 @@ package sim
 
 import (
 	"drystone/members"
-	"drystone/raft"
 	"drystone/rsm"
 	"drystone/storage"
 )
@@ -10,7 +9,7 @@ import (
 // steward follows the membership, as the goroutine of that name does: connections, the removed, and
 // on a leader learners that have caught up.
 type steward struct {
-	dialled   raft.Members
+	dialled   members.InForce
 	stood     *members.Standing
 	nursery   members.Nursery
 	promoting bool
@@ -38,8 +37,7 @@ func (h *host) onSteward(now uint64) {
 	if x.stood == nil {
 		x.stood = members.FirstStanding(h.identity)
 	}
-	if !s.Members.Equal(x.dialled) {
-		x.dialled = s.Members
+	if x.dialled.Follow(s.Members) {
 		h.dismiss(x.stood)
 		h.dial()
 	}

@@ -111,6 +111,9 @@ func (t *tracer) plan(p *plan) {
 		p.snapEntries, p.snapBytes, p.settings.RequestRetentionMs, p.settings.MaxValueBytes)
 	fmt.Fprintf(t.out, "clients: %d thinking %d µs, %d stacks, keyed %d reads %d stale %d ppm, "+
 		"timeouts %v ms\n", p.clients, p.thinkMean, p.stacks, p.keyed, p.reads, p.stale, p.timeoutMs)
+	if less := t.world.options.lessWords(); less != "" {
+		fmt.Fprintf(t.out, "of that only:%s\n", less)
+	}
 }
 
 func (t *tracer) message(h *host, from raft.NodeID, m *wire.Message) {

@@ -131,7 +131,7 @@ func (w *world) run() {
 }
 
 // progressEvery is in events.
-const progressEvery = 1 << 15
+const progressEvery = 1 << 13
 
 // goesOn says whether anything is left to happen, or of interest to whoever runs this world.
 func (w *world) goesOn() bool {
