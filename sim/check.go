@@ -78,8 +78,11 @@ type view struct {
 	status  raft.Status
 	valid   bool
 	seq     uint64
-	applied raft.Index // handed to the machine
-	read    uint64     // the newest round of reads that it asked the others about
+	applied raft.Index     // handed to the machine
+	read    uint64         // the newest round of reads that it asked the others about
+	first   raft.HardState // and the tick after that, when it started
+	since   int64
+	stirred bool // since it started, something other than first happened, or it stood
 
 	inForce      *configuration
 	membersIndex raft.Index
@@ -228,6 +231,10 @@ func (c *checker) observe(h *host) {
 		w.fail(monotony, "n%d: first %d snapshot %d applied %d commit %d last %d are out of order",
 			h.id, s.FirstIndex, s.SnapshotIndex, s.Applied, s.Commit, s.LastIndex)
 	}
+	if m := &h.record.handed; s.LastIndex == m.last() && s.LastTerm != m.lastTerm() {
+		w.fail(logMatching, "n%d takes the last entry of its log for %d@%d; its disk got %d@%d", h.id,
+			s.LastIndex, s.LastTerm, m.last(), m.lastTerm())
+	}
 	was := v.status
 	known := v.valid
 	v.status, v.valid = s, true
@@ -247,6 +254,7 @@ func (c *checker) observe(h *host) {
 		c.matches(h, was.Progress)
 	}
 	c.leads(h)
+	c.mustStand(h)
 	c.proposedChanges(h)
 	c.checkAnswers()
 	c.configured(h)
@@ -375,7 +383,7 @@ func (c *checker) leaves(h *host, m *raft.Message) {
 	case raft.Heartbeat:
 		if body.Read > h.seen.read { // a round of reads begins
 			h.seen.read = body.Read
-			w.moment(h)
+			w.reading(h)
 		}
 	case raft.AppendReply:
 		if body.Success {

@@ -169,6 +169,7 @@ func draw(r *random, nodes int) plan {
 		switch r.below(5) {
 		case 0, 1: // whoever was cut off gets a snapshot
 			p.snapEntries, p.raft.TrailingBytes = 1, 0
+			p.vague = pick(r, 0, 300_000, 1_000_000)
 		case 2, 3: // entries, one at a time, from before where the logs part
 			p.raft.TrailingBytes, p.raft.MaxAppendBytes = 1<<20, 1
 			p.vague = pick(r, 300_000, 1_000_000)

@@ -42,3 +42,28 @@ func (c *checker) met(h *host, incarnation string) {
 			h.id, incarnation)
 	}
 }
+
+// mustStand checks that a node that started, and heard and did nothing since, asks for votes if some
+// configuration that may still come to count makes it a voter: the committed one as far as it knows,
+// or a later one. Its log may be the only one that can win.
+func (c *checker) mustStand(h *host) {
+	v, s := &h.seen, &h.seen.status
+	switch {
+	case v.since == 0:
+		v.first, v.since = s.Hard, h.ticks+1
+	case v.stirred || s.Role != raft.Follower || s.Leader != 0 || s.Hard != v.first:
+		v.stirred = true
+	case h.ticks-v.since > 2*int64(c.world.plan.raft.ElectionTicks)+10 && !h.writer.busy:
+		names := func(f *configuration) bool {
+			return f.IsVoter(h.id) && c.directory(f, h.id) == h.record
+		}
+		may := names(c.configAt(s.Commit))
+		for _, at := range h.record.handed.configs {
+			may = may || at.Index > s.Commit && names(c.chain.configs[at])
+		}
+		if may {
+			c.world.fail(votersOnly, "n%d, a voter by the configuration of entry %d or a later one, does "+
+				"not ask for votes, and hears nobody", h.id, s.Commit)
+		}
+	}
+}
