@@ -63,7 +63,11 @@ func (w *world) turn(h *host) {
 		return
 	}
 	f := pick(&w.random, faultKill, faultPower, faultPause, faultIsolate)
-	w.always(w.random.spread(w.plan.writeMean+w.plan.delayMin), evStrike, h.index, uint64(f), 0)
+	delay := w.random.spread(w.plan.writeMean + w.plan.delayMin)
+	w.always(delay, evStrike, h.index, uint64(f), 0)
+	if f != faultIsolate && w.random.below(2) == 0 { // and it comes back to nobody
+		w.always(delay+ms, evStrike, h.index, uint64(faultIsolate), 0)
+	}
 }
 
 // strike lets a fault hit a node, or begin there.

@@ -76,6 +76,19 @@ func TestAlsoNotices(t *testing.T) {
 			l.seen.status.Members.Voters = []raft.NodeID{f.id}
 			w.check.leads(l)
 		}},
+		"a voter that is silent": {votersOnly, func(w *world, l, f *host) {
+			s := &f.seen.status
+			s.Leader = 0
+			f.seen.first, f.seen.since, f.seen.stirred = s.Hard, 1, false
+			f.ticks = 1000
+			f.writer.busy = false
+			w.check.mustStand(f)
+		}},
+		"a log with another end than its disk": {logMatching, func(w *world, l, f *host) {
+			m := &f.record.handed
+			m.terms[len(m.terms)-1]--
+			w.check.observe(f)
+		}},
 		"a wiped one is met": {oldDirectory, func(w *world, l, f *host) {
 			w.check.met(l, w.incarnation())
 		}},
