@@ -78,11 +78,10 @@ type view struct {
 	status  raft.Status
 	valid   bool
 	seq     uint64
-	applied raft.Index     // handed to the machine
-	read    uint64         // the newest round of reads that it asked the others about
-	first   raft.HardState // and the tick after that, when it started
-	since   int64
-	stirred bool // since it started, something other than first happened, or it stood
+	applied raft.Index // handed to the machine
+	read    uint64     // the newest round of reads that it asked the others about
+	since   int64      // ticks when it started, and one
+	stirred bool       // since then it heard more than pre-votes, or stood
 
 	inForce      *configuration
 	membersIndex raft.Index

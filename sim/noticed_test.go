@@ -77,9 +77,7 @@ func TestAlsoNotices(t *testing.T) {
 			w.check.leads(l)
 		}},
 		"a voter that is silent": {votersOnly, func(w *world, l, f *host) {
-			s := &f.seen.status
-			s.Leader = 0
-			f.seen.first, f.seen.since, f.seen.stirred = s.Hard, 1, false
+			f.seen.since, f.seen.stirred = 1, false
 			f.ticks = 1000
 			f.writer.busy = false
 			w.check.mustStand(f)
