@@ -109,6 +109,9 @@ func (c *checker) ready(h *host, fx *replica.Effects) {
 	for i := range fx.Apply {
 		c.toApply(h, &fx.Apply[i])
 	}
+	if solicits(fx.Send) || solicits(fx.Append.After) {
+		c.stands(h)
+	}
 }
 
 func (c *checker) handedOver(h *host, a *raft.Append) {
@@ -366,7 +369,6 @@ func (c *checker) leaves(h *host, m *raft.Message) {
 	}
 	switch body := m.Body.(type) {
 	case raft.RequestVote:
-		c.stands(h)
 		if body.PreVote {
 			return // asks about a term that nobody is in yet
 		}

@@ -64,9 +64,9 @@ func TestAlsoNotices(t *testing.T) {
 		}},
 		"one that is no voter stands": {votersOnly, func(w *world, l, f *host) {
 			w.check.first.Voters = []raft.NodeID{l.id}
-			w.check.leaves(f, &raft.Message{
+			w.check.ready(f, &replica.Effects{Ready: raft.Ready{Send: []raft.Message{{
 				From: f.id, To: l.id, Term: 1 << 20, Body: raft.RequestVote{PreVote: true},
-			})
+			}}}})
 		}},
 		"another directory of its number stands": {votersOnly, func(w *world, l, f *host) {
 			f.record = &record{node: f.id}

@@ -1,6 +1,10 @@
 package sim
 
-import "drystone/raft"
+import (
+	"slices"
+
+	"drystone/raft"
+)
 
 // votersOnly: whoever stands or leads is a voter by its log, and with its directory.
 const votersOnly = "Voters Only"
@@ -8,6 +12,15 @@ const votersOnly = "Voters Only"
 // names says whether a configuration makes a machine's node a voter, with the directory it has.
 func (c *checker) names(f *configuration, h *host) bool {
 	return f.IsVoter(h.id) && c.directory(f, h.id) == h.record
+}
+
+// solicits says whether there is a request for a vote or a pre-vote among messages. It is looked at when
+// the core makes it: one that waits for the disk may leave when its sender is no voter any more.
+func solicits(messages []raft.Message) bool {
+	return slices.ContainsFunc(messages, func(m raft.Message) bool {
+		_, asks := m.Body.(raft.RequestVote)
+		return asks
+	})
 }
 
 // stands checks that some configuration in a node's log names it and its directory as a voter. It
