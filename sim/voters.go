@@ -14,8 +14,8 @@ func (c *checker) names(f *configuration, h *host) bool {
 	return f.IsVoter(h.id) && c.directory(f, h.id) == h.record
 }
 
-// solicits says whether there is a request for a vote or a pre-vote among messages. It is looked at when
-// the core makes it: one that waits for the disk may leave when its sender is no voter any more.
+// solicits says whether somebody is asked for a vote or a pre-vote. It is looked at when the core
+// does so: one that waits for the disk may leave when its sender is no voter any more.
 func solicits(messages []raft.Message) bool {
 	return slices.ContainsFunc(messages, func(m raft.Message) bool {
 		_, asks := m.Body.(raft.RequestVote)
