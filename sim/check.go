@@ -80,6 +80,8 @@ type view struct {
 	seq     uint64
 	applied raft.Index // handed to the machine
 	read    uint64     // the newest round of reads that it asked the others about
+	since   int64      // ticks when it started, and one
+	stirred bool       // since then it heard more than pre-votes, or stood
 
 	inForce      *configuration
 	membersIndex raft.Index
@@ -106,6 +108,9 @@ func (c *checker) ready(h *host, fx *replica.Effects) {
 	}
 	for i := range fx.Apply {
 		c.toApply(h, &fx.Apply[i])
+	}
+	if solicits(fx.Send) || solicits(fx.Append.After) {
+		c.stands(h)
 	}
 }
 
@@ -228,6 +233,10 @@ func (c *checker) observe(h *host) {
 		w.fail(monotony, "n%d: first %d snapshot %d applied %d commit %d last %d are out of order",
 			h.id, s.FirstIndex, s.SnapshotIndex, s.Applied, s.Commit, s.LastIndex)
 	}
+	if m := &h.record.handed; s.LastIndex == m.last() && s.LastTerm != m.lastTerm() {
+		w.fail(logMatching, "n%d takes the last entry of its log for %d@%d; its disk got %d@%d", h.id,
+			s.LastIndex, s.LastTerm, m.last(), m.lastTerm())
+	}
 	was := v.status
 	known := v.valid
 	v.status, v.valid = s, true
@@ -247,6 +256,7 @@ func (c *checker) observe(h *host) {
 		c.matches(h, was.Progress)
 	}
 	c.leads(h)
+	c.mustStand(h)
 	c.proposedChanges(h)
 	c.checkAnswers()
 	c.configured(h)
@@ -359,7 +369,6 @@ func (c *checker) leaves(h *host, m *raft.Message) {
 	}
 	switch body := m.Body.(type) {
 	case raft.RequestVote:
-		c.stands(h)
 		if body.PreVote {
 			return // asks about a term that nobody is in yet
 		}
@@ -375,7 +384,7 @@ func (c *checker) leaves(h *host, m *raft.Message) {
 	case raft.Heartbeat:
 		if body.Read > h.seen.read { // a round of reads begins
 			h.seen.read = body.Read
-			w.moment(h)
+			w.reading(h)
 		}
 	case raft.AppendReply:
 		if body.Success {

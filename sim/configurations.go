@@ -277,6 +277,9 @@ func (c *checker) beforeStep(h *host, m *raft.Message) (loyal bool) {
 }
 
 func (c *checker) stepped(h *host, m *raft.Message, loyal bool) {
+	if ask, asks := m.Body.(raft.RequestVote); !asks || !ask.PreVote {
+		h.seen.stirred = true
+	}
 	switch m.Body.(type) {
 	case raft.AppendEntries, raft.Heartbeat, raft.InstallSnapshot:
 		if h.core.Status().Hard.CurrentTerm == m.Term {

@@ -42,10 +42,17 @@ func (w *world) leader() (l *host) {
 // vote, a write, an answer, a snapshot. Faults by the clock rarely come in time to show what is
 // wrong there.
 func (w *world) moment(h *host) {
+	w.hurts(h, faultKill, faultPower, faultPause, faultIsolate)
+}
+
+// reading may let a leader fail in a round of reads, so that it is back with the answers late.
+func (w *world) reading(h *host) { w.hurts(h, faultPause, faultPause, faultIsolate) }
+
+func (w *world) hurts(h *host, any ...fault) {
 	if w.healing || !w.random.chance(w.plan.moment) {
 		return
 	}
-	f := pick(&w.random, faultKill, faultPower, faultPause, faultIsolate)
+	f := pick(&w.random, any...)
 	w.always(w.random.spread(w.plan.delayMin), evStrike, h.index, uint64(f), 0)
 }
 
@@ -56,7 +63,11 @@ func (w *world) turn(h *host) {
 		return
 	}
 	f := pick(&w.random, faultKill, faultPower, faultPause, faultIsolate)
-	w.always(w.random.spread(w.plan.writeMean+w.plan.delayMin), evStrike, h.index, uint64(f), 0)
+	delay := w.random.spread(w.plan.writeMean + w.plan.delayMin)
+	w.always(delay, evStrike, h.index, uint64(f), 0)
+	if f != faultIsolate && w.random.below(2) == 0 { // and it comes back to nobody
+		w.always(delay+ms, evStrike, h.index, uint64(faultIsolate), 0)
+	}
 }
 
 // strike lets a fault hit a node, or begin there.

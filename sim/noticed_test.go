@@ -64,9 +64,9 @@ func TestAlsoNotices(t *testing.T) {
 		}},
 		"one that is no voter stands": {votersOnly, func(w *world, l, f *host) {
 			w.check.first.Voters = []raft.NodeID{l.id}
-			w.check.leaves(f, &raft.Message{
+			w.check.ready(f, &replica.Effects{Ready: raft.Ready{Send: []raft.Message{{
 				From: f.id, To: l.id, Term: 1 << 20, Body: raft.RequestVote{PreVote: true},
-			})
+			}}}})
 		}},
 		"another directory of its number stands": {votersOnly, func(w *world, l, f *host) {
 			f.record = &record{node: f.id}
@@ -75,6 +75,17 @@ func TestAlsoNotices(t *testing.T) {
 		"a leader that is removed leads on": {votersOnly, func(w *world, l, f *host) {
 			l.seen.status.Members.Voters = []raft.NodeID{f.id}
 			w.check.leads(l)
+		}},
+		"a voter that is silent": {votersOnly, func(w *world, l, f *host) {
+			f.seen.since, f.seen.stirred = 1, false
+			f.ticks = 1000
+			f.writer.busy = false
+			w.check.mustStand(f)
+		}},
+		"a log with another end than its disk": {logMatching, func(w *world, l, f *host) {
+			m := &f.record.handed
+			m.terms[len(m.terms)-1]--
+			w.check.observe(f)
 		}},
 		"a wiped one is met": {oldDirectory, func(w *world, l, f *host) {
 			w.check.met(l, w.incarnation())

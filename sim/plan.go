@@ -161,10 +161,19 @@ func draw(r *random, nodes int) plan {
 	p.snapEntries = pick(r, uint64(3), 20, 200, 100_000)
 	p.snapBytes = pick(r, int64(1<<10), 64<<10, 1<<30)
 
+	if !calm && r.below(3) == 0 {
+		p.every[faultLull] = max(p.every[faultLull], second)
+	}
 	if p.every[faultLull] > 0 {
-		p.every[faultLull] += 3 * second // it takes so long
-		p.snapEntries = pick(r, 1, 1, 1, p.snapEntries)
-		p.raft.TrailingBytes = pick(r, 0, 0, 0, p.raft.TrailingBytes)
+		p.every[faultLull] = 2*second + min(p.every[faultLull], 4*second) // it takes so long
+		switch r.below(5) {
+		case 0, 1: // whoever was cut off gets a snapshot
+			p.snapEntries, p.raft.TrailingBytes = 1, 0
+			p.vague = pick(r, 0, 300_000, 1_000_000)
+		case 2, 3: // entries, one at a time, from before where the logs part
+			p.raft.TrailingBytes, p.raft.MaxAppendBytes = 1<<20, 1
+			p.vague = pick(r, 300_000, 1_000_000)
+		}
 	}
 
 	p.trials = true
