@@ -205,6 +205,27 @@ func TestRandomnessIsSeededByOp(t *testing.T) {
 	}
 }
 
+// TestRequestsOfAnEntryAreToldApart: requests of one batch, and of two batches of one entry, have ops of
+// their own, and draw numbers of their own: a lease or an ID that a machine makes of either is
+// nobody else's.
+func TestRequestsOfAnEntryAreToldApart(t *testing.T) {
+	r := newReplica(t)
+	two := []rsm.Request{command("random"), command("random")}
+	r.apply(1, rsm.Batch{Node: 1, Boot: 1, Number: 1, Requests: two},
+		rsm.Batch{Node: 2, Boot: 1, Number: 1, Requests: two})
+	ops, drawn := map[uint64]bool{}, map[string]bool{}
+	for node := range uint64(2) {
+		results, _ := r.Lookup(node+1, 1, 1)
+		for _, result := range results {
+			_, numbers, _ := strings.Cut(string(result.Reply), "random")
+			ops[result.Op], drawn[numbers] = true, true
+		}
+	}
+	if len(ops) != 4 || len(drawn) != 4 || drawn[""] {
+		t.Fatalf("four requests of one entry have the ops %v and drew %v", ops, drawn)
+	}
+}
+
 func TestAnEntryThatCannotBeUnderstoodChangesNothing(t *testing.T) {
 	good := rsm.EncodeBatch(nil, rsm.Batch{Node: 1, Boot: 1, Number: 1,
 		Requests: []rsm.Request{command("good")}})
