@@ -4,16 +4,20 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 )
 
 // layer is a part of the suite beside the simulator's seeds.
 type layer struct {
-	name string   // "": the package that noticed
-	args []string // of go test
+	name string
+	dir  string   // of the package
+	args []string // of its test binary
 }
+
+// own are all tests of a package.
+func own(dir string) layer { return layer{dir, dir, []string{"-test.short"}} }
 
 // layers are those that stand next to what a mutant changes: what is about the algorithm, then the
 // tests of the packages themselves.
@@ -21,20 +25,28 @@ func (m *mutant) layers() []layer {
 	var all []layer
 	for _, dir := range m.packages() {
 		if dir == "raft" {
-			all = append(all, layer{"scripts", []string{"-run", "^TestScripts$", "./raft"}},
-				layer{"explorer", []string{"-run", "^TestNothingIsBroken$", "-short", "./explore"}})
+			all = append(all,
+				layer{"scripts", "raft", []string{"-test.run=^TestScripts$"}},
+				layer{"raft", "raft", []string{"-test.short", "-test.skip=^TestScripts$"}},
+				layer{"explorer", "explore", []string{"-test.short", "-test.run=^TestNothingIsBroken$"}})
+			continue
 		}
-		all = append(all, layer{"", []string{"-short", "-skip", "^TestScripts$", "./" + dir}})
+		all = append(all, own(dir))
 	}
 	return all
 }
 
 // otherLayers are tried on what those do not notice.
 var otherLayers = []layer{
-	{"", []string{"-short", "./raft", "./rsm", "./replica", "./store", "./members", "./wal",
-		"./snap", "./storage"}},
-	{"scenarios", []string{"-run", "^TestScenarios$", "./sim"}},
-	{"", []string{"-short", "./node"}},
+	own("raft"), own("rsm"), own("replica"), own("store"), own("members"), own("wal"), own("snap"),
+	own("storage"), {"scenarios", "sim", []string{"-test.run=^TestScenarios$"}}, own("node"),
+}
+
+// bench builds and runs the tests of a mutated tree.
+type bench struct {
+	root, dir string
+	overlay   string
+	built     map[string]string // test binaries by package
 }
 
 // noticedBy says which other layers notice a mutant, and by which test.
@@ -43,63 +55,76 @@ func noticedBy(root, dir string, m *mutant) (tests []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	try := func(l layer) error {
-		args := []string{"test", "-overlay", overlay, "-tags", tag, "-count=1", "-timeout=5m"}
-		c := exec.Command("go", append(args, l.args...)...)
-		c.Dir = root
-		out, err := c.CombinedOutput()
-		var exit *exec.ExitError
-		switch {
-		case err == nil:
-			return nil
-		case !errors.As(err, &exit):
-			return fmt.Errorf("run the tests: %w", err)
-		case strings.Contains(string(out), "[build failed]"):
-			return fmt.Errorf("the tests do not build:\n%s", out)
-		}
-		where, test := failedTest(string(out))
-		if l.name != "" {
-			where = l.name
-		}
-		tests = append(tests, strings.TrimSuffix(where+": "+test, ": "))
-		return nil
-	}
+	b := bench{root, dir, overlay, map[string]string{}}
 	for _, l := range m.layers() {
-		if err := try(l); err != nil {
+		noticed, err := b.try(l)
+		if err != nil {
 			return tests, err
 		}
+		tests = append(tests, noticed...)
 	}
 	for i := 0; i < len(otherLayers) && len(tests) == 0; i++ {
-		if err := try(otherLayers[i]); err != nil {
+		if tests, err = b.try(otherLayers[i]); err != nil {
 			return tests, err
 		}
 	}
 	return tests, nil
 }
 
+// try runs a layer. If it notices, it comes back with the test that did.
+func (b *bench) try(l layer) ([]string, error) {
+	binary, err := b.build(l.dir)
+	if err != nil {
+		return nil, err
+	}
+	c := exec.Command(binary, append([]string{"-test.timeout=5m"}, l.args...)...)
+	c.Dir = filepath.Join(b.root, l.dir)
+	out, err := c.CombinedOutput()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return nil, nil
+	case !errors.As(err, &exit):
+		return nil, fmt.Errorf("run the tests of %s: %w", l.dir, err)
+	}
+	return []string{strings.TrimSuffix(l.name+": "+failedTest(string(out)), ": ")}, nil
+}
+
+func (b *bench) build(dir string) (string, error) {
+	if b.built[dir] == "" {
+		binary := filepath.Join(b.dir, dir+".test")
+		c := exec.Command("go", "test", "-c", "-overlay", b.overlay, "-tags", tag, "-o", binary,
+			"./"+dir)
+		c.Dir = b.root
+		if out, err := c.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("build the tests of %s: %w\n%s", dir, err, out)
+		}
+		b.built[dir] = binary
+	}
+	return b.built[dir], nil
+}
+
 var (
-	failedLine = regexp.MustCompile(`(?m)^ *--- FAIL: (\S+)`)
-	failedPack = regexp.MustCompile(`(?m)^FAIL\s+drystone/(\S+)`)
-	runningOne = regexp.MustCompile(`(?m)^\s+(Test\w+(?:/\S+)?) \(`)
+	failedLine  = regexp.MustCompile(`(?m)^ *--- FAIL: (\S+)`)
+	runningLine = regexp.MustCompile(`(?m)^\s+(Test\w+(?:/\S+)?) \(`) // when time is up
+	panicLine   = regexp.MustCompile(`(?m)^drystone/\S+\.(Test\w+)`)
 )
 
-// failedTest names the first test that failed, the innermost of a tree, and its package. A test
-// that ran out of time is named by the test binary among those that run.
-func failedTest(out string) (where, test string) {
-	if m := failedPack.FindStringSubmatch(out); m != nil {
-		where = m[1]
-	}
-	all := failedLine.FindAllStringSubmatch(out, -1)
-	if len(all) == 0 {
-		all = runningOne.FindAllStringSubmatch(out, 1)
-	}
-	for _, m := range all {
-		if test != "" && !strings.HasPrefix(m[1], test+"/") {
+// failedTest names the first test that failed, the innermost of a tree; or the one under way when
+// something panicked in another goroutine, or time was up.
+func failedTest(out string) (test string) {
+	for _, line := range []*regexp.Regexp{failedLine, runningLine, panicLine} {
+		for _, m := range line.FindAllStringSubmatch(out, -1) {
+			if test != "" && !strings.HasPrefix(m[1], test+"/") {
+				break
+			}
+			test = m[1]
+		}
+		if test != "" {
 			break
 		}
-		test = m[1]
 	}
-	return where, strings.TrimPrefix(strings.TrimPrefix(test, "TestScripts/"), "TestScenarios/")
+	return strings.TrimPrefix(strings.TrimPrefix(test, "TestScripts/"), "TestScenarios/")
 }
 
 // joined is how a list of tests reads in the table.
@@ -107,5 +132,5 @@ func joined(tests []string) string {
 	if len(tests) == 0 {
 		return "—"
 	}
-	return strings.Join(slices.Compact(tests), "; ")
+	return strings.Join(tests, "; ")
 }
