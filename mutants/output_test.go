@@ -131,6 +131,7 @@ func TestSummary(t *testing.T) {
 	killed := outcome{seeds: []int{4}, by: []string{"One Vote"}}
 	lives := outcome{seeds: []int{survived}}
 	a1, a2 := &mutant{id: "A1"}, &mutant{id: "A2"}
+	const most = "At most for each: 1 runs, 100 seeds, 1m0s.\n"
 	for _, c := range []struct {
 		name     string
 		mutants  []*mutant
@@ -138,15 +139,14 @@ func TestSummary(t *testing.T) {
 		text     string
 		good     bool
 	}{
-		{"all", []*mutant{a1, a2}, []outcome{killed, killed}, "killed 2 of 2, from 1 starting " +
-			"points with 100 seeds and 1m0s for each mutant at most, half of them within 4 seeds; " +
-			"0s, 0 at a time.\nrequired: all of A1.\n", true},
-		{"a required one lives", []*mutant{a1}, []outcome{lives}, "killed 0 of 1, from 1 starting " +
-			"points with 100 seeds and 1m0s for each mutant at most; 0s, 0 at a time.\n" +
-			"not killed: A1.\nrequired: NOT A1 of A1.\n", false},
-		{"too many live", []*mutant{a2}, []outcome{lives}, "killed 0 of 1, from 1 starting " +
-			"points with 100 seeds and 1m0s for each mutant at most; 0s, 0 at a time.\n" +
-			"not killed: A2.\n", false},
+		{"all", []*mutant{a1, a2}, []outcome{killed, killed},
+			"killed 2 of 2 in 0s, 0 at a time; half of them took 4 seeds at most. " + most +
+				"required: all of A1.\n", true},
+		{"a required one lives", []*mutant{a1}, []outcome{lives},
+			"killed 0 of 1 in 0s, 0 at a time. " + most +
+				"not killed: A1.\nrequired: NOT A1 of A1.\n", false},
+		{"too many live", []*mutant{a2}, []outcome{lives},
+			"killed 0 of 1 in 0s, 0 at a time. " + most + "not killed: A2.\n", false},
 	} {
 		s := summarize(c.mutants, c.outcomes, l)
 		if got := s.text(); got != c.text {

@@ -55,12 +55,13 @@ func summarize(mutants []*mutant, outcomes []outcome, l limits) *summary {
 // text is the last lines of the output, a sentence each.
 func (s *summary) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "killed %d of %d, from %d starting points with %d seeds and %v for each mutant "+
-		"at most", s.killed, s.of, s.limits.runs, s.limits.seeds, s.limits.within)
+	fmt.Fprintf(&b, "killed %d of %d in %v, %d at a time", s.killed, s.of,
+		s.took.Round(time.Second), s.jobs)
 	if s.median != survived {
-		fmt.Fprintf(&b, ", half of them within %d seeds", s.median)
+		fmt.Fprintf(&b, "; half of them took %d seeds at most", s.median)
 	}
-	fmt.Fprintf(&b, "; %v, %d at a time.\n", s.took.Round(time.Second), s.jobs)
+	fmt.Fprintf(&b, ". At most for each: %d runs, %d seeds, %v.\n", s.limits.runs, s.limits.seeds,
+		s.limits.within)
 	if len(s.survived) > 0 {
 		fmt.Fprintf(&b, "not killed: %s.\n", strings.Join(s.survived, ", "))
 	}
