@@ -268,6 +268,26 @@ func TestFailedSync(t *testing.T) {
 	}
 }
 
+// TestReleaseKeepsWhatItNames: the entry that Release names is the first that is still needed, also
+// when it is the last of its segment.
+func TestReleaseKeepsWhatItNames(t *testing.T) {
+	const last = 60
+	for first := raft.Index(1); first <= last; first++ {
+		mem := disk.NewMem(1)
+		l, _ := mustOpen(t, mem.Dir(), tiny(1))
+		for i := raft.Index(1); i <= last; i++ {
+			mustAppend(t, l, entries(1, i, 1, "some bytes"))
+		}
+		if err := l.Release(first); err != nil {
+			t.Fatal(err)
+		}
+		mem.Crash()
+		if _, r := mustOpen(t, mem.Dir(), tiny(2)); r.PrevIndex >= first {
+			t.Fatalf("released before %d, and the log begins behind %d", first, r.PrevIndex)
+		}
+	}
+}
+
 func TestEngineMistakes(t *testing.T) {
 	for claim, wrong := range map[string]raft.Append{
 		"a gap": {Hard: raft.HardState{CurrentTerm: 2, VotedFor: 1},
