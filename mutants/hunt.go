@@ -17,6 +17,7 @@ type hunt struct {
 	limits     limits
 	layers     bool
 	jobs       int
+	sound      *soundness
 	told       *progress
 }
 
@@ -26,6 +27,8 @@ func (h *hunt) all(mutants []*mutant, done func(*mutant, *outcome) error) ([]out
 	if err := buildBinary(h.root, h.temp, h.original, nil); err != nil {
 		return nil, err
 	}
+	h.sound = &soundness{checked: map[string]error{},
+		bench: bench{root: h.root, dir: h.temp, built: map[string]string{}}}
 	outcomes := make([]outcome, len(mutants))
 	var mu sync.Mutex
 	var first error
@@ -90,7 +93,7 @@ func (h *hunt) try(m *mutant) (o outcome, err error) {
 		}
 	}
 	if h.layers {
-		o.tests, err = noticedBy(h.root, dir, m)
+		o.tests, err = h.noticedBy(dir, m)
 	}
 	return o, err
 }

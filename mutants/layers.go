@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // layer is a part of the suite beside the simulator's seeds.
@@ -42,40 +43,68 @@ var otherLayers = []layer{
 	own("storage"), {"scenarios", "sim", []string{"-test.run=^TestScenarios$"}}, own("node"),
 }
 
-// bench builds and runs the tests of a mutated tree.
+// bench builds and runs the tests of a tree.
 type bench struct {
 	root, dir string
-	overlay   string
+	overlay   string            // "": the tree as it is
 	built     map[string]string // test binaries by package
 }
 
 // noticedBy says which other layers notice a mutant, and by which test.
-func noticedBy(root, dir string, m *mutant) (tests []string, err error) {
-	overlay, err := m.overlay(root, dir)
+func (h *hunt) noticedBy(dir string, m *mutant) (tests []string, err error) {
+	overlay, err := m.overlay(h.root, dir)
 	if err != nil {
 		return nil, err
 	}
-	b := bench{root, dir, overlay, map[string]string{}}
+	b := bench{h.root, dir, overlay, map[string]string{}}
+	try := func(l layer) error {
+		test, err := b.try(l)
+		if err != nil || test == "" {
+			return err
+		}
+		tests = append(tests, test)
+		return h.sound.check(l)
+	}
 	for _, l := range m.layers() {
-		noticed, err := b.try(l)
-		if err != nil {
+		if err := try(l); err != nil {
 			return tests, err
 		}
-		tests = append(tests, noticed...)
 	}
 	for i := 0; i < len(otherLayers) && len(tests) == 0; i++ {
-		if tests, err = b.try(otherLayers[i]); err != nil {
+		if err := try(otherLayers[i]); err != nil {
 			return tests, err
 		}
 	}
 	return tests, nil
 }
 
-// try runs a layer. If it notices, it comes back with the test that did.
-func (b *bench) try(l layer) ([]string, error) {
+// soundness makes sure that tests which notice a mutant pass without it, each layer once.
+type soundness struct {
+	mu      sync.Mutex
+	bench   bench
+	checked map[string]error
+}
+
+func (s *soundness) check(l layer) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err, known := s.checked[l.name]
+	if known {
+		return err
+	}
+	test, err := s.bench.try(l)
+	if err == nil && test != "" {
+		err = fmt.Errorf("it fails without a mutant as well: %s", test)
+	}
+	s.checked[l.name] = err
+	return err
+}
+
+// try runs a layer and returns the test that fails, "" if none does.
+func (b *bench) try(l layer) (string, error) {
 	binary, err := b.build(l.dir)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	c := exec.Command(binary, append([]string{"-test.timeout=5m"}, l.args...)...)
 	c.Dir = filepath.Join(b.root, l.dir)
@@ -83,18 +112,21 @@ func (b *bench) try(l layer) ([]string, error) {
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
-		return nil, nil
+		return "", nil
 	case !errors.As(err, &exit):
-		return nil, fmt.Errorf("run the tests of %s: %w", l.dir, err)
+		return "", fmt.Errorf("run the tests of %s: %w", l.dir, err)
 	}
-	return []string{strings.TrimSuffix(l.name+": "+failedTest(string(out)), ": ")}, nil
+	return strings.TrimSuffix(l.name+": "+failedTest(string(out)), ": "), nil
 }
 
 func (b *bench) build(dir string) (string, error) {
 	if b.built[dir] == "" {
 		binary := filepath.Join(b.dir, dir+".test")
-		c := exec.Command("go", "test", "-c", "-overlay", b.overlay, "-tags", tag, "-o", binary,
-			"./"+dir)
+		args := []string{"test", "-c", "-o", binary}
+		if b.overlay != "" {
+			args = append(args, "-overlay", b.overlay, "-tags", tag)
+		}
+		c := exec.Command("go", append(args, "./"+dir)...)
 		c.Dir = b.root
 		if out, err := c.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("build the tests of %s: %w\n%s", dir, err, out)
