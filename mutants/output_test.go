@@ -164,7 +164,8 @@ func TestFailedTest(t *testing.T) {
 			"        --- FAIL: TestScripts/5.4/figure8 (0s)\n--- FAIL: TestOther (0s)\nFAIL\n",
 			"5.4/figure8"},
 		{"panic: raft: commits beyond the log\n\ngoroutine 7 [running]:\n" +
-			"drystone/explore.TestNothingIsBroken(0xc0001)\n", "TestNothingIsBroken"},
+			"drystone/wal.TestModel(0xc0001)\n", "TestModel"},
+		{"--- FAIL: TestNothingIsBroken (0.04s)\n", ""},
 		{"panic: test timed out after 5m0s\n\trunning tests:\n\t\tTestModel (4m59s)\n", "TestModel"},
 		{"fatal error: out of memory\n", ""},
 	} {
