@@ -42,7 +42,7 @@ sim: ## SEEDS=1000 simulated clusters
 explore: ## all histories of small clusters, EXPLORETIME=10m for each of the bounds
 	$(GO) test -count=1 -timeout 0 -v ./explore -run NothingIsBroken -explore.time $(EXPLORETIME)
 
-mutants: ## plants each bug of mutants/testdata and sees who notices; MUTANTS='-only A1,B1'; hours
+mutants: ## plants each bug of mutants/testdata and sees who notices; MUTANTS='-only A1,B1'; half an hour
 	$(GO) run ./mutants -write $(MUTANTS)
 
 fuzz: ## every decoder, FUZZTIME=10s each
