@@ -265,9 +265,10 @@ func asks(op rsm.AdminOp) func(*storyParser) (storyStep, error) {
 			}
 			q := rsm.AdminRequest{Op: op, Node: uint64(h.id)}
 			w.trace.asked(l, &q)
+			elected := len(w.check.leaders)
 			l.administer(q, 10_000, func(r rsm.AdminReply) {
 				w.trace.told(l, &q, &r)
-				w.check.answers = append(w.check.answers, answered{l.id, q, r})
+				w.check.answers = append(w.check.answers, answered{l.id, q, r, elected})
 			})
 			return true
 		}, err
