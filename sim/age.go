@@ -23,8 +23,8 @@ func (c *checker) ages(h *host, q *replica.Query) {
 	}
 	leads := h.core.Status().Role == raft.Leader // it says 0 until it gives up for not being answered
 	if age := h.clock() - h.word; !leads && q.StaleMs+ageSlackMs < age {
-		c.world.fail(honestAge, "n%d says of a stale read that it heard a leader %d ms ago; it was %d ms "+
-			"ago", h.id, q.StaleMs, age)
+		c.world.fail(honestAge, "n%d says of a stale read that it heard a leader %d ms ago; it was "+
+			"%d ms ago", h.id, q.StaleMs, age)
 	}
 	if a.maxStaleMs != 0 && q.StaleMs > a.maxStaleMs {
 		c.world.fail(honestAge, "n%d serves a stale read that is %d ms old; %d ms was wanted", h.id,
