@@ -283,7 +283,7 @@ func (c *checker) stepped(h *host, m *raft.Message, loyal bool) {
 	switch m.Body.(type) {
 	case raft.AppendEntries, raft.Heartbeat, raft.InstallSnapshot:
 		if h.core.Status().Hard.CurrentTerm == m.Term {
-			h.heard = heard{m.From, m.Term, h.ticks}
+			h.heard, h.word = heard{m.From, m.Term, h.ticks}, h.clock()
 		}
 	case raft.RequestVote:
 		if loyal && h.core.Status().Hard.CurrentTerm > h.heard.term {

@@ -100,8 +100,13 @@ func lastRead(acts []*act) *history.Result {
 func monotone(acts []*act) []Problem {
 	var begun []*act
 	for _, a := range acts {
-		if a.index() > 0 {
+		switch {
+		case a.index() > 0:
 			begun = append(begun, a)
+		case a.answer != nil && a.answer.Result != nil: // or leaving it out would hide where it stands
+			return []Problem{{Monotone, a.op.Args.Stack, fmt.Sprintf("%s on stack %s by client %d, "+
+				"begun at %.6fs, was answered without an index", asked(a.op), a.op.Args.Stack,
+				a.op.Client, seconds(a.call))}}
 		}
 	}
 	ended := slices.Clone(begun)
