@@ -76,10 +76,9 @@ func (e *Engine) welcome(m raft.Message) bool {
 	case raft.SnapshotReply:
 		return b.MatchIndex <= e.log.lastIndex() || e.at.hard.CurrentTerm != m.Term
 	case raft.TimeoutNow:
-		// thesis §3.10: it stands at once, if it stands at all.
-		if e.at.role != raft.Leader && m.Term == e.at.hard.CurrentTerm {
-			return e.prepareToStand()
-		}
+		// thesis §3.10: it stands at once, if it stands at all, and by what it goes by in the leader's
+		// term. A leader tells nobody who has not answered it in its term.
+		return e.at.role != raft.Leader && m.Term == e.at.hard.CurrentTerm && e.prepareToStand()
 	}
 	return true
 }
