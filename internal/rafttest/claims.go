@@ -20,13 +20,17 @@ type claim struct {
 
 // Claims plays every claim on clusters of the given engines.
 func Claims(t *testing.T, engines ...replica.EngineKind) {
-	for _, k := range slices.Concat(elections, replication, disks, membership, clients) {
+	claims := slices.Concat(elections, replication, disks, membership, clients)
+	played := 0
+	for _, k := range claims {
 		t.Run(k.name, func(t *testing.T) {
+			played++
 			k.play(calm(t, raft.Config{
 				Seed: 1, HeartbeatTicks: 2, ElectionTicks: 6, DiskTicks: 40,
 			}, k.nodes, k.members, engines...))
 		})
 	}
+	t.Logf("%d of %d claims are played", played, len(claims)) // fewer if -run says so
 }
 
 func ids(n int) (all []raft.NodeID) {
