@@ -161,7 +161,7 @@ func (n *network) holdTo(to int, until int64) {
 	}
 }
 
-// held reports whether a link still keeps what was sent long ago, and so all that is sent behind it.
+// held reports whether a link still keeps what was sent long ago, and so what is sent behind it.
 func (n *network) held(now int64) bool {
 	for from := range n.last {
 		for to := range n.last[from] {
