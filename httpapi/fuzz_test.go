@@ -151,6 +151,12 @@ var days = []func(*local){
 	refusing(rsm.CodeQuarantined), leaderless(contact(0, -1, 9000)),
 	func(s *local) { s.view.Commit = 1 << 40 },
 	adminRefuses(rsm.CodeUnsafeChange, "2 of 3 answer"),
+	func(s *local) { // values of any size
+		settings := rsm.DefaultSettings()
+		settings.MaxValueBytes = 1 << 63
+		s.execute(rsm.Request{Kind: rsm.SettingsCommand,
+			Command: rsm.EncodeSettings(nil, rsm.SettingsChange{Settings: settings})})
+	},
 }
 
 // FuzzHTTP puts any request to the whole front, on any day. Whatever it is: the answer is of the
@@ -175,16 +181,18 @@ func FuzzHTTP(f *testing.F) {
 		{"POST", "/v1/members", "Sec-Fetch-Site: same-site", `{"id":4,"peer":"http://h:1/"}`},
 		{"POST", "http://node.example/v1/leader/transfer", "Content-Encoding: gzip", `{"to":2}`},
 	} {
-		for day := range min(2, len(days)) {
-			f.Add(uint8(day), s.method, s.target, s.lines, s.body)
-		}
+		f.Add(uint8(0), s.method, s.target, s.lines, s.body)
+		f.Add(uint8(len(s.body)), s.method, s.target, s.lines, s.body)
 	}
+	f.Add(uint8(len(days)-1), "POST", "/v1/stacks/b/push",
+		"Content-Type: application/octet-stream\r\nTransfer-Encoding: chunked", "3\r\na\xff\x00\r\n0\r\n\r\n")
 	f.Fuzz(func(t *testing.T, day uint8, method, target, lines, body string) {
 		m := newInMemory(t)
 		m.call("POST", "/v1/stacks/a/push", "1", "Idempotency-Key: k1")
 		m.call("POST", "/v1/stacks/a/push", "\xff")
 		m.call("PUT", "/v1/stacks/b", "")
 		m.service.with(days[int(day)%len(days)])
+		m.api.maxValue.Store(0) // as after a start
 		index, asked := m.service.index, len(m.service.admin.asked)
 
 		text := requestText(method, target, lines, body)
