@@ -167,3 +167,20 @@ func FuzzSegment(f *testing.F) {
 		}
 	})
 }
+
+// FuzzName: a name is a segment's if it is the one that the segment would get.
+func FuzzName(f *testing.F) {
+	for _, name := range []string{
+		segmentName(1, 1<<63), "wal-0000000000000001-000000000000000G", "wal-1-1", "wal-", spareName,
+		segmentName(7, 7) + ".old", "wal-+000000000000001-0000000000000001",
+		"wal-0x00000000000001-0000000000000001", "wal-000000000000000A-0000000000000001",
+	} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		gen, salt, ok := parseSegmentName(name)
+		if ok && (segmentName(gen, salt) != name || !IsFile(name)) {
+			t.Errorf("%q is read as segment %d, %d", name, gen, salt)
+		}
+	})
+}
