@@ -105,19 +105,19 @@ func FuzzHost(f *testing.F) {
 	for _, host := range []string{
 		"localhost", "LOCALHOST.:80", "127.0.0.1:12380", "[::1]", "[::ffff:127.0.0.1]:1",
 		"node.example", "node.example.evil", "evil.example:80", "localhost.evil:1", "[::1].evil",
-		"127.0.0.1.evil", "::1", "[fe80::1%25lo]", "0177.0.0.1", "evil#localhost",
+		"127.0.0.1.evil", "::1", "[fe80::1%25lo]", "0177.0.0.1", "evil#localhost", "]", ".",
 	} {
 		f.Add(host)
 	}
 	f.Fuzz(func(t *testing.T, host string) {
 		a := New(newLocal(t), Config{Hosts: []string{"http://node.example:80/x", "10.0.0.1:1", ":80"}})
-		known := a.knows(hostOf(host), &http.Request{})
+		known := a.knows(hostOf(host), &http.Request{Host: host})
 		u, err := url.Parse("http://" + host)
 		if err != nil || u.Host != host || u.Host == "" {
 			return // no page has this name
 		}
 		name := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
-		ours := name == "localhost" || name == "node.example" || name == "10.0.0.1" || name == "" ||
+		ours := name == "localhost" || name == "node.example" || name == "10.0.0.1" ||
 			strings.HasPrefix(name, "127.") || strings.HasPrefix(name, "::ffff:") ||
 			strings.Trim(name, "0:") == "1" || strings.HasPrefix(name, "0:0:0:0:0:ffff:")
 		if known && !ours {
