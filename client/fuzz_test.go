@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
+	"testing/synctest"
 )
 
 // saying answers every request alike.
@@ -49,47 +49,50 @@ func FuzzReply(f *testing.F) {
 		if status < 600 && status >= 100 {
 			s.status = int(status)
 		}
-		c, err := New(Options{
-			Endpoints: []string{"a:1"}, HTTP: &http.Client{Transport: s}, Timeout: time.Millisecond,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx := context.Background()
-		check := func(write bool, err error) {
-			t.Helper()
-			var e *Error
-			if err == nil {
-				if s.status/100 != 2 {
-					t.Errorf("%+v is taken for a success", s)
-				}
-				return
-			}
-			known := []string{OutcomeApplied, OutcomeNotApplied, OutcomeUnknown}
-			if !errors.As(err, &e) || e.Code == "" || e.Error() == "" || !slices.Contains(known, e.Outcome) {
-				t.Fatalf("%+v is the error %#v", s, err)
-			}
-			if write && e.RequestID != "k" {
-				t.Errorf("%+v: the error names the request %q", s, e.RequestID)
-			}
-			if write && s.status/100 == 2 && e.Outcome != OutcomeUnknown {
-				t.Errorf("%+v cannot be read, and it is said to be %s", s, e.Outcome)
-			}
-		}
-		popped, err := c.Pop(ctx, "a", PopOptions{WriteOptions: WriteOptions{Key: "k"}})
-		check(true, err)
-		if err != nil && len(popped.Values) > 0 {
-			t.Errorf("%q came out, and %v", popped.Values, err)
-		}
-		_, err = c.Top(ctx, "a", ReadOptions{})
-		check(false, err)
-		_, err = c.ListStacks(ctx, ListOptions{})
-		check(false, err)
-		_, err = c.Status(ctx, StatusOptions{})
-		check(false, err)
-		_, err = c.Members(ctx, ReadOptions{})
-		check(false, err)
+		synctest.Test(t, func(t *testing.T) { s.asked(t) }) // where pauses take no time
 	})
+}
+
+// asked makes calls, and checks what is said of them.
+func (s saying) asked(t *testing.T) {
+	c, err := New(Options{Endpoints: []string{"a:1"}, HTTP: &http.Client{Transport: s}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	check := func(write bool, err error) {
+		t.Helper()
+		var e *Error
+		if err == nil {
+			if s.status/100 != 2 {
+				t.Errorf("%+v is taken for a success", s)
+			}
+			return
+		}
+		known := []string{OutcomeApplied, OutcomeNotApplied, OutcomeUnknown}
+		if !errors.As(err, &e) || e.Code == "" || e.Error() == "" || !slices.Contains(known, e.Outcome) {
+			t.Fatalf("%+v is the error %#v", s, err)
+		}
+		if write && e.RequestID != "k" {
+			t.Errorf("%+v: the error names the request %q", s, e.RequestID)
+		}
+		if write && s.status/100 == 2 && e.Outcome != OutcomeUnknown {
+			t.Errorf("%+v cannot be read, and it is said to be %s", s, e.Outcome)
+		}
+	}
+	popped, err := c.Pop(ctx, "a", PopOptions{WriteOptions: WriteOptions{Key: "k"}})
+	check(true, err)
+	if err != nil && len(popped.Values) > 0 {
+		t.Errorf("%q came out, and %v", popped.Values, err)
+	}
+	_, err = c.Top(ctx, "a", ReadOptions{})
+	check(false, err)
+	_, err = c.ListStacks(ctx, ListOptions{})
+	check(false, err)
+	_, err = c.Status(ctx, StatusOptions{})
+	check(false, err)
+	_, err = c.Members(ctx, ReadOptions{})
+	check(false, err)
 }
 
 // FuzzEndpoint: what is taken is a URL that is taken again as it is.

@@ -71,7 +71,8 @@ func FuzzReceive(f *testing.F) {
 		if err != nil && !errors.As(err, &damage) {
 			t.Fatal(err)
 		}
-		if (err == nil) != s.Holds(meta) || (err == nil) != bytes.Equal(whole, file) {
+		good := bytes.Equal(whole, file) && size == int64(len(file))
+		if good != (err == nil) || good != s.Holds(meta) {
 			t.Errorf("%d bytes, of %d: %v; it is there: %v", len(whole), size, err, s.Holds(meta))
 		}
 		if err != nil {
