@@ -72,7 +72,8 @@ func FuzzTranslation(f *testing.F) {
 	meta := raft.EncodeMembers(nil, raft.Members{Voters: []raft.NodeID{1, 2}, Next: []raft.NodeID{2},
 		Learners: []raft.NodeID{1, 3}, Directory: []byte("who")})
 	for kind := range byte(9) {
-		f.Add([]byte{1, kind, 1, 7, 1, 3, 8, 255, 255, 255, 255, 255, 255, 255, 255, 1, 1, 1, 2, 1, 4}, meta)
+		f.Add([]byte{1, kind, 1, 7, 1, 3, 8, 255, 255, 255, 255, 255, 255, 255, 255, 1, 1, 1, 2, 1, 4},
+			meta)
 	}
 	f.Fuzz(func(t *testing.T, b, encoded []byte) {
 		members, err := raft.DecodeMembers(encoded)

@@ -139,7 +139,8 @@ func wellSaid(t *testing.T, r *http.Request, a answer) (p problemBody) {
 		a.wantProblem(t, a.status, p.Code, p.Outcome)
 	}
 	row, known := Explain(p.Code)
-	if !known || !slices.Contains(row.Statuses, a.status) || !slices.Contains(row.Outcomes, p.Outcome) {
+	if !known || !slices.Contains(row.Statuses, a.status) ||
+		!slices.Contains(row.Outcomes, p.Outcome) {
 		t.Errorf("%d %s %s is not in the table of errors", a.status, p.Code, p.Outcome)
 	}
 	return p
@@ -185,7 +186,8 @@ func FuzzHTTP(f *testing.F) {
 		f.Add(uint8(len(s.body)), s.method, s.target, s.lines, s.body)
 	}
 	f.Add(uint8(len(days)-1), "POST", "/v1/stacks/b/push",
-		"Content-Type: application/octet-stream\r\nTransfer-Encoding: chunked", "3\r\na\xff\x00\r\n0\r\n\r\n")
+		"Content-Type: application/octet-stream\r\nTransfer-Encoding: chunked",
+		"3\r\na\xff\x00\r\n0\r\n\r\n")
 	f.Fuzz(func(t *testing.T, day uint8, method, target, lines, body string) {
 		m := newInMemory(t)
 		m.call("POST", "/v1/stacks/a/push", "1", "Idempotency-Key: k1")

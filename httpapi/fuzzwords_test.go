@@ -131,7 +131,8 @@ func FuzzHost(f *testing.F) {
 
 // FuzzDuration: what is taken is what Go's own reader says, or plain seconds.
 func FuzzDuration(f *testing.F) {
-	for _, s := range []string{"10", "2.5s", "500ms", ".5", "1h1m", "-1s", "1e9", "NaN", "0x1p3", "."} {
+	for _, s := range []string{"10", "2.5s", "500ms", ".5", "1h1m", "-1s", "1e9", "NaN", "0x1p3",
+		"."} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -102,7 +102,8 @@ func FuzzHello(f *testing.F) {
 				continue
 			}
 			met := storage.NewBootstrap(founders[0], n.Listed)
-			if _, err := met.Meet(storage.PeerIdentity{Node: h.Node, Incarnation: h.Incarnation}); err != nil {
+			who := storage.PeerIdentity{Node: h.Node, Incarnation: h.Incarnation}
+			if _, err := met.Meet(who); err != nil {
 				t.Errorf("%+v is let in and cannot be counted: %v", h, err)
 			} else if met.Complete() {
 				readable(t, First(met.Form(n.Identity)))

@@ -147,7 +147,8 @@ func FuzzOpen(f *testing.F) {
 		same := func(a, b raft.Entry) bool {
 			return a.Index == b.Index && a.Term == b.Term && bytes.Equal(a.Data, b.Data)
 		}
-		if want := append(r.Raft.Entries, more[0].Entries...); !slices.EqualFunc(again.Raft.Entries, want, same) {
+		want := append(r.Raft.Entries, more[0].Entries...)
+		if !slices.EqualFunc(again.Raft.Entries, want, same) {
 			t.Errorf("%d entries are found again, of %d", len(again.Raft.Entries), len(want))
 		}
 	})
