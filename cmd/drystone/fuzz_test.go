@@ -31,6 +31,9 @@ func FuzzMembers(f *testing.F) {
 		if err != nil || !cmp.Equal(list, again) {
 			t.Errorf("%q prints as %q, which reads as %v, %v", text, list, again, err)
 		}
+		if n := strings.Count(text, ",") + 1; len(list) != n && strings.TrimSpace(text) != "" {
+			t.Errorf("%q has %d nodes, and %d are read", text, n, len(list))
+		}
 		seen := map[string]bool{}
 		for id, address := range list {
 			if _, err := checkAddress(address); err != nil || id == 0 || seen[address] {
