@@ -36,6 +36,11 @@ func FuzzParse(f *testing.F) {
 		if m.id == "" || m.caught == "" || len(m.hunks) == 0 || m.hunks[0].old == "" {
 			t.Errorf("%q is read as %+v", text, m)
 		}
+		for _, h := range m.hunks {
+			if !strings.Contains(text, h.old+"+++\n"+strings.TrimRight(h.new, "\n")) {
+				t.Errorf("%q does not say %+v", text, h)
+			}
+		}
 		again, err := parse(m.written())
 		if err != nil || !reflect.DeepEqual(again, m) {
 			t.Errorf("%+v is written as %q, and read as %+v, %v", m, m.written(), again, err)
