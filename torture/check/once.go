@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"drystone/torture/history"
@@ -36,7 +37,7 @@ func once(stack string, acts []*act) (problems []Problem) {
 				}
 			}
 		case a.op.Op == history.Pop && a.fate == open:
-			swallowed += a.op.Args.Count
+			swallowed += min(a.op.Args.Count, math.MaxInt32) // more would overflow, and is never there
 		case a.op.Op == history.Pop && a.answer.Result != nil:
 			for _, v := range a.answer.Result.Values {
 				of(v).out++
