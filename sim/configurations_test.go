@@ -82,6 +82,11 @@ func TestMembershipNotices(t *testing.T) {
 				*r = append(*r, roster.Entry{Node: 9, Incarnation: w.incarnation()})
 			}))
 		}},
+		"the rest is down": {enoughLeft, func(w *world, l, f *host) {
+			w.plan.echo, w.plan.replay = false, 0
+			f.up, f.halted = false, -2*silentMax
+			put(l, joint(w, l.id, f.id))
+		}},
 		"a directory that is forgotten": {directories, func(w *world, l, f *host) {
 			decide(w, l, change(w, func(_ *raft.Members, r *roster.Roster) { *r = (*r)[:2] }))
 		}},
