@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -30,11 +31,20 @@ func (c *Client) attempt(ctx context.Context, k call, e *endpoint) (reply, *Erro
 		// A node that hangs must not take the time of those that answer.
 		share = min(share, max(shortestShare, share/time.Duration(n)))
 	}
-	began := time.Now()
-	if err := c.meet(ctx, e, share); err != nil {
+	end := time.Now().Add(share)
+	if !c.pool.isMember(e) {
+		if err := c.meet(ctx, e, share); err != nil {
+			return reply{}, err
+		}
+	}
+	r, err := c.exchange(ctx, k, e.url, time.Until(end))
+	if err == nil || !err.unmet {
+		return r, err
+	}
+	if err := c.meet(ctx, e, time.Until(end)); err != nil {
 		return reply{}, err
 	}
-	return c.exchange(ctx, k, e.url, share-time.Since(began))
+	return c.exchange(mayDial(ctx), k, e.url, time.Until(end))
 }
 
 // exchange sends a request and takes its reply, within a time.
@@ -67,7 +77,10 @@ func (c *Client) exchange(ctx context.Context, k call, endpoint string, share ti
 	c.head(req, &k, share)
 	resp, fault := c.http.Do(req)
 	if fault != nil {
-		return reply{}, unreached(endpoint, connections.Load() > 0, fault)
+		sent := connections.Load() > 0
+		err := unreached(endpoint, sent, fault)
+		err.unmet = !sent && errors.Is(fault, errNotMet)
+		return reply{}, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode/100 != 2 {

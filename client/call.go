@@ -201,7 +201,8 @@ func (c *Client) do(ctx context.Context, k call) (reply, *Error) {
 		switch {
 		case !k.repeatable() && err.Outcome != OutcomeNotApplied:
 			return reply{}, progress.verdict(k, err)
-		case err.Code == CodeNotDrystone && !passing(err.Status), err.Code == CodeOtherCluster:
+		case err.hopeless, err.Code == CodeOtherCluster,
+			err.Code == CodeNotDrystone && !passing(err.Status):
 			way.drop(e)
 		case !passing(err.Status):
 			return reply{}, progress.verdict(k, err)
@@ -215,7 +216,7 @@ func (c *Client) do(ctx context.Context, k call) (reply, *Error) {
 // ask asks the one endpoint that a call is for. A node that answers, but not yet, is asked again.
 func (c *Client) ask(ctx context.Context, k call, progress *attempts) (reply, *Error) {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
-		r, err := c.exchange(ctx, k, k.endpoint, timeLeft(ctx))
+		r, err := c.exchange(mayDial(ctx), k, k.endpoint, timeLeft(ctx))
 		if err == nil {
 			return r, nil
 		}

@@ -32,7 +32,7 @@ type Options struct {
 	Token   string // sent as a bearer token; "" for none
 	// Timeout bounds a call with all its repeats; a context can end it sooner. 0: DefaultTimeout.
 	Timeout time.Duration
-	HTTP    *http.Client // nil: one of its own, with a connection pool
+	HTTP    *http.Client // copied; nil: one of its own, with a connection pool
 }
 
 // Client calls a cluster. It is safe for use by many goroutines, and starts none.
@@ -64,18 +64,7 @@ func New(o Options) (*Client, error) {
 		}
 		c.pool.all = append(c.pool.all, &endpoint{url: normal, given: true})
 	}
-	c.http = &http.Client{}
-	if o.HTTP != nil {
-		*c.http = *o.HTTP
-	} else {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxIdleConns, t.MaxIdleConnsPerHost = 0, 128
-		c.http.Transport = t
-	}
-	// No node sends a client elsewhere. What does is a stranger, and might lead a write anywhere.
-	c.http.CheckRedirect = func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse
-	}
+	c.http = newHTTP(o.HTTP)
 	return c, nil
 }
 

@@ -72,6 +72,8 @@ type Error struct {
 	cause      error         // the context's error, if that ended the call
 	retryAfter time.Duration // the node asks for so long a pause
 	resent     bool          // an earlier copy of the attempt may have arrived
+	unmet      bool          // there was no connection, and it may open none
+	hopeless   bool          // another attempt at this endpoint would end alike
 }
 
 // Error tells the cause, the code, and what became of the request.

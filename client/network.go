@@ -44,7 +44,7 @@ func strange(endpoint string, status int, detail string) *Error {
 func unreached(endpoint string, sent bool, err error) *Error {
 	e := &Error{
 		Code: CodeUnreachable, Title: "No connection", Outcome: OutcomeNotApplied, RetrySafe: true,
-		Endpoint: endpoint, Detail: endpoint + " " + inWords(err) + ".",
+		Endpoint: endpoint, Detail: endpoint + " " + inWords(err) + ".", hopeless: hopeless(err),
 		Next: "Check that the nodes run (drystone dev status) and that the endpoints are theirs.",
 	}
 	if sent {
@@ -52,6 +52,14 @@ func unreached(endpoint string, sent bool, err error) *Error {
 		e.Next = "Repeat it."
 	}
 	return e
+}
+
+// hopeless says whether an error is of how the addresses are written, or of trust.
+func hopeless(err error) bool {
+	var certificate *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	return errors.As(err, &certificate) || errors.As(err, &record) ||
+		errors.Is(err, http.ErrSchemeMismatch)
 }
 
 // inWords translates what the network says.
@@ -77,7 +85,7 @@ func inWords(err error) string {
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return "did not answer in time"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF),
-		errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+		errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, errNotMet):
 		return "broke the connection before it had answered"
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return "cannot be reached from here"

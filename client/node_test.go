@@ -2,6 +2,7 @@ package client
 
 import (
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,7 +17,8 @@ import (
 // Who it is it says at any time, aside from the script.
 type node struct {
 	*httptest.Server
-	about atomic.Value // string: its status
+	about  atomic.Value // string: its status
+	number int          // among the members
 
 	mu    sync.Mutex
 	steps []step
@@ -126,3 +128,6 @@ func oneKey(t *testing.T, requests []seen) string {
 	}
 	return strings.Trim(key, `"`)
 }
+
+// quiet is where servers log what tests provoke.
+var quiet = log.New(io.Discard, "", 0)
