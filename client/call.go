@@ -240,7 +240,8 @@ func timeLeft(ctx context.Context) time.Duration {
 	return time.Until(deadline)
 }
 
-// rest waits for a while, and a part of a pause that differs from call to call, at least half of it.
+// rest waits for a while, and then a part of a pause, at least half of it, that differs from call
+// to call.
 func rest(ctx context.Context, atLeast, pause time.Duration) {
 	t := time.NewTimer(atLeast + pause/2 + rand.N(pause/2))
 	defer t.Stop()

@@ -151,7 +151,8 @@ func (p *pool) isMember(e *endpoint) bool {
 // another cluster, which would execute a repeat as new. What it says of the members is learned.
 // An error says that nothing of the call was sent.
 func (c *Client) meet(ctx context.Context, e *endpoint, timeout time.Duration) *Error {
-	r, err := c.exchange(mayDial(ctx), call{method: http.MethodGet, path: "/v1/status"}, e.url, timeout)
+	k := call{method: http.MethodGet, path: "/v1/status"}
+	r, err := c.exchange(mayDial(ctx), k, e.url, timeout)
 	if err == nil {
 		var s Status
 		if json.Unmarshal(r.body, &s) != nil {

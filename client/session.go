@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -47,7 +46,8 @@ func (c *Client) OpenSession(ctx context.Context) (*Session, error) {
 		Session sessionID `json:"session"`
 		TTLMs   uint64    `json:"ttl_ms"`
 	}
-	meta, err := c.write(ctx, call{method: http.MethodPost, path: "/v1/sessions"}, WriteOptions{}, &out)
+	k := call{method: http.MethodPost, path: "/v1/sessions"}
+	meta, err := c.write(ctx, k, WriteOptions{}, &out)
 	if err != nil {
 		return nil, err
 	}
@@ -217,6 +217,3 @@ func (s *Session) keepAlive() {
 		s.alive.Reset(s.idleTime() / 4)
 	}
 }
-
-// String names the session.
-func (s *Session) String() string { return "session " + strings.TrimSpace(s.id) }

@@ -81,6 +81,7 @@ func TestClient(t *testing.T) {
 func TestClientCodes(t *testing.T) {
 	for _, code := range []string{
 		client.CodeUnreachable, client.CodeNoAnswer, client.CodeCancelled, client.CodeNotDrystone,
+		client.CodeOtherCluster,
 	} {
 		if e, ok := Explain(code); !ok || len(e.Statuses) > 0 {
 			t.Errorf("%s: %+v", code, e)
@@ -126,8 +127,9 @@ func (b *badDays) RoundTrip(r *http.Request) (*http.Response, error) {
 	b.day++
 	kind := b.day % 5
 	b.service.with(func(s *local) {
-		s.lose, s.refuse = kind == 1, ""
-		if kind == 3 {
+		// Rarely what makes the client pause: for as long as it is asked to, a second.
+		s.lose, s.refuse = b.day%20 == 1, ""
+		if b.day%20 == 11 {
 			s.refuse = rsm.CodeNoLeader
 		}
 	})

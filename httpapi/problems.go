@@ -268,6 +268,11 @@ var explanations = byStatus(memberExplanations, []Explanation{
 		"Another service listens at the endpoint, or a proxy on the way answered in its own words.",
 		"A proxy may have passed a write on before it answered. A read has no effect.",
 		"Check the addresses in `--endpoints`, and any proxy on the way.",
+	}, {
+		"other_cluster", nil, "The node belongs to another cluster", []string{notApplied},
+		"A node of another cluster listens at the endpoint: the addresses are mixed up, or the cluster " +
+			"was restored or made anew. A repeat of a write would be executed there as new.",
+		fateNothing, "Check the addresses in `--endpoints`. A program makes a new client for a new cluster.",
 	},
 })
 
