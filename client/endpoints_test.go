@@ -126,6 +126,27 @@ func TestClusterMoves(t *testing.T) {
 	}
 }
 
+// What a node that is behind tells of the members is not believed.
+func TestOldNewsOfMembers(t *testing.T) {
+	nodes := newNodes(t, 3, pushed)
+	removed := nodes[0]
+	for _, n := range nodes[1:] {
+		n.member("c", n.number, 9, nodes[1:]...)
+	}
+	c := newLearner(t, Options{Endpoints: []string{nodes[1].URL, removed.URL}})
+	if _, err := push(c, ""); err != nil {
+		t.Fatal(err)
+	}
+	nodes[1].Close()
+	nodes[2].Close()
+	if got, err := push(c, ""); err != nil || got.Endpoint != removed.URL {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got := c.Endpoints(); len(got) != 3 || got[2] != nodes[2].URL {
+		t.Errorf("endpoints %q", got)
+	}
+}
+
 // expire makes the pool ask every endpoint again who it is, as after a while.
 func (p *pool) expire() {
 	p.mu.Lock()
@@ -175,6 +196,19 @@ func TestStrangeCluster(t *testing.T) {
 		t.Errorf("%v after %d requests", err, len(n.requests())-sent)
 	}
 
+	// With a transport of the caller's, which opens connections as it likes, after a break as well.
+	n = newNode(t, pushed, breaks, pushed)
+	c = newLearner(t, Options{Endpoints: []string{n.URL}, HTTP: &http.Client{Transport: &whim{}}})
+	push(c, "")
+	n.steps[0] = func(http.ResponseWriter, *http.Request) bool {
+		n.member("other", 1, 1)
+		return false
+	}
+	_, err = push(c, "")
+	if !errors.As(err, &e) || !errors.Is(err, ErrUnknown) || len(n.requests()) != 2 {
+		t.Errorf("%v after %d requests", err, len(n.requests()))
+	}
+
 	// Also when the connection went while nobody looked.
 	n = newNode(t, pushed)
 	c = newLearner(t, Options{Endpoints: []string{n.URL}})
@@ -186,6 +220,13 @@ func TestStrangeCluster(t *testing.T) {
 		len(n.requests()) != 1 {
 		t.Errorf("%v after %d requests", err, len(n.requests()))
 	}
+}
+
+// whim is a transport of its own kind, with a connection for each request.
+type whim struct{}
+
+func (*whim) RoundTrip(r *http.Request) (*http.Response, error) {
+	return (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
 }
 
 // A node that belongs to no cluster yet answers for itself, unless the client knows its own.

@@ -302,7 +302,11 @@ func TestKeepAlive(t *testing.T) {
 	c := newClient(t, soon, l.URL)
 	first, second := openSession(t, c), openSession(t, c)
 	for range 4 {
-		<-asked
+		select {
+		case <-asked:
+		case <-time.After(soon):
+			t.Fatal("no session is kept alive")
+		}
 	}
 	if err := first.Close(context.Background()); err != nil {
 		t.Error(err)
