@@ -130,6 +130,7 @@ func TestClusterMoves(t *testing.T) {
 func TestOldNewsOfMembers(t *testing.T) {
 	nodes := newNodes(t, 3, pushed)
 	removed := nodes[0]
+	removed.member("c", 1, 1, removed)
 	for _, n := range nodes[1:] {
 		n.member("c", n.number, 9, nodes[1:]...)
 	}
