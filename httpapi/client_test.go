@@ -72,7 +72,7 @@ func TestClient(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	s, err := c.Status(ctx, client.StatusOptions{})
-	if err != nil || s.NodeID != 1 || s.Applied != f.service.index {
+	if err != nil || s.NodeID != 1 || s.Applied != f.service.Index {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
@@ -125,10 +125,10 @@ type badDays struct {
 func (b *badDays) RoundTrip(r *http.Request) (*http.Response, error) {
 	b.day++
 	kind := b.day % 5
-	b.service.with(func(s *local) {
-		s.lose, s.refuse = kind == 1, ""
+	b.service.With(func(s *local) {
+		s.Lose, s.Refuse = kind == 1, ""
 		if kind == 3 {
-			s.refuse = rsm.CodeNoLeader
+			s.Refuse = rsm.CodeNoLeader
 		}
 	})
 	resp, err := b.Transport.RoundTrip(r)

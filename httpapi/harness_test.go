@@ -10,7 +10,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"drystone/httpapi/httpapitest"
 )
+
+// local is a node without a cluster.
+type local = httpapitest.Service
 
 // front is a served front, called over a real connection.
 type front struct {
@@ -24,7 +29,7 @@ type front struct {
 
 func newFront(t *testing.T, hosts ...string) *front {
 	t.Helper()
-	f := &front{t: t, service: newLocal(t), log: &bytes.Buffer{}}
+	f := &front{t: t, service: httpapitest.New(), log: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(f.log, nil))
 	f.api = New(f.service, Config{Hosts: hosts, Logger: log, Version: "test"})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

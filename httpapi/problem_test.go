@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"drystone/httpapi/httpapitest"
 	"drystone/rsm"
 	"drystone/store"
 )
@@ -25,24 +26,14 @@ type scene struct {
 	ask  func(*front) answer
 }
 
-func contact(ms ...int) (members []rsm.MemberStatus) {
-	for i, n := range ms {
-		m := rsm.MemberStatus{ID: uint64(i + 1), HTTP: fmt.Sprintf("127.0.0.1:%d2380", i+1), Voter: true}
-		if n >= 0 {
-			since := uint64(n)
-			m.ContactMs = &since
-		}
-		members = append(members, m)
-	}
-	return members
-}
+var contact = httpapitest.Contact
 
-func refusing(code rsm.Code) func(*local) { return func(s *local) { s.refuse = code } }
+func refusing(code rsm.Code) func(*local) { return func(s *local) { s.Refuse = code } }
 
 func leaderless(members []rsm.MemberStatus) func(*local) {
 	return func(s *local) {
-		s.refuse, s.view.LeaderID, s.view.Members = rsm.CodeNoLeader, 0, members
-		s.view.Health = rsm.HealthNoLeader
+		s.Refuse, s.View.LeaderID, s.View.Members = rsm.CodeNoLeader, 0, members
+		s.View.Health = rsm.HealthNoLeader
 	}
 }
 
@@ -96,13 +87,13 @@ var scenes = append(memberScenes, []scene{
 		return f.raw("POST /v1/stacks/jobs/push HTTP/1.1\r\nHost: localhost\r\n" +
 			"Drystone-Timeout: 60ms\r\nContent-Length: 100\r\n\r\nslow")
 	}},
-	{"outcome_unknown_keyed", func(s *local) { s.lose = true }, pushing("Idempotency-Key", "k1")},
+	{"outcome_unknown_keyed", func(s *local) { s.Lose = true }, pushing("Idempotency-Key", "k1")},
 	{"outcome_unknown_unkeyed", func(s *local) {
-		s.lose = true
-		s.view.LeaderID, s.view.Members = 0, contact(0, -1, 9000)
+		s.Lose = true
+		s.View.LeaderID, s.View.Members = 0, contact(0, -1, 9000)
 	}, pushing()},
 	{"wrong_type", func(s *local) {
-		s.reply = store.EncodeReply(nil, store.Reply{Code: store.WrongType})
+		s.Reply = store.EncodeReply(nil, store.Reply{Code: store.WrongType})
 	}, pushing()},
 	{"session_expired", refusing(rsm.CodeSessionExpired), pushing()},
 	{"value_too_large", fine, curling("/v1/stacks/jobs/push", strings.Repeat("x", 1<<20+1))},
@@ -121,31 +112,31 @@ var scenes = append(memberScenes, []scene{
 	{"no_leader_one_silent", leaderless(contact(0, 20, 5_000)), pushing()},
 	{"no_leader_silent_majority", leaderless(contact(0, 5_000, 3_000, -1, 10)), get("/v1/stacks")},
 	{"no_leader_answer", func(s *local) {
-		s.refuse, s.view.LeaderID, s.view.Members = rsm.CodeNoLeader, 2, contact(0, 10, 60_000)
+		s.Refuse, s.View.LeaderID, s.View.Members = rsm.CodeNoLeader, 2, contact(0, 10, 60_000)
 	}, get("/v1/stacks/jobs")},
 	{"no_leader_too_stale", leaderless(contact(0, -1, -1)),
 		get("/v1/stacks/jobs?consistency=stale&max_stale=500ms")},
 	{"deadline_passed", refusing(rsm.CodeExpired), pushing()},
 	{"draining", refusing(rsm.CodeDraining), pushing()},
 	{"bootstrapping", func(s *local) {
-		s.refuse = rsm.CodeBootstrapping
-		s.view.Reason = "the first start waits for node 2, node 3"
+		s.Refuse = rsm.CodeBootstrapping
+		s.View.Reason = "the first start waits for node 2, node 3"
 	}, pushing()},
 	{"quarantined", func(s *local) {
-		s.refuse, s.view.Reason = rsm.CodeQuarantined, "segment 4 is damaged at byte 4096"
+		s.Refuse, s.View.Reason = rsm.CodeQuarantined, "segment 4 is damaged at byte 4096"
 	}, get("/v1/stacks/jobs")},
 	{"behind", fine, get("/v1/stacks/jobs?min_index=99")},
 	{"behind_status", fine, get("/v1/status?applied=99", "Drystone-Timeout", "20ms")},
 	{"unnamed_code", refusing("made_up"), pushing()},
 	{"no_leader_status_fails", func(s *local) {
-		s.refuse, s.statusErr = rsm.CodeNoLeader, fmt.Errorf("down")
+		s.Refuse, s.StatusErr = rsm.CodeNoLeader, fmt.Errorf("down")
 	}, pushing()},
-	{"status_fails", func(s *local) { s.statusErr = fmt.Errorf("the node has stopped") },
+	{"status_fails", func(s *local) { s.StatusErr = fmt.Errorf("the node has stopped") },
 		get("/v1/status")},
 	{"line_no_such_stack", fine, curling("/sPop", "1")},
 	{"line_bad_request", fine, curling("/sPush", "1")},
 	{"line_no_leader", leaderless(contact(0, -1, -1)), curling("/sPush", "1,10")},
-	{"line_outcome_unknown", func(s *local) { s.lose = true }, curling("/sPush", "1,10")},
+	{"line_outcome_unknown", func(s *local) { s.Lose = true }, curling("/sPush", "1,10")},
 	{"line_method_not_allowed", fine, get("/sPop")},
 	{"line_cross_origin", fine, func(f *front) answer {
 		return f.curl("/sPush", "1,10", "Origin", "null")
@@ -177,7 +168,7 @@ func TestProblems(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			f := newFront(t)
 			f.api.Handle("GET", "/panic", func(*Exchange) { panic("boom") })
-			f.service.with(s.day)
+			f.service.With(s.day)
 			got := s.ask(f).golden()
 			if m := regexp.MustCompile(`"code":"([a-z_]+)"`).FindSubmatch(got); m != nil {
 				met[string(m[1])] = true
