@@ -22,6 +22,7 @@ type front struct {
 	t       testing.TB
 	service *local
 	api     *API
+	held    *contract // every exchange is held against openapi.json
 	address string
 	log     *bytes.Buffer
 	client  *http.Client
@@ -37,7 +38,8 @@ func newFront(t *testing.T, hosts ...string) *front {
 		t.Fatal(err)
 	}
 	f.address = listener.Addr().String()
-	server := NewServer(f.api, log)
+	f.held = newContract(f.api)
+	server := NewServer(f.held, log)
 	done := make(chan struct{})
 	go func() {
 		server.Serve(listener)
@@ -49,6 +51,9 @@ func newFront(t *testing.T, hosts ...string) *front {
 		transport.CloseIdleConnections()
 		server.Close()
 		<-done
+		if broken := f.held.end(); broken != "" {
+			t.Errorf("not as openapi.json has it:\n%s", broken)
+		}
 	})
 	return f
 }
