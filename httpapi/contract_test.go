@@ -17,6 +17,7 @@ type contract struct {
 	mu     sync.Mutex
 	broken []string
 	met    map[string]bool // operation and response
+	seen   [][]byte        // each exchange in the order of their ends, as golden files have it
 }
 
 func newContract(front *API) *contract {
@@ -36,6 +37,9 @@ func (c *contract) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *contract) look(r *http.Request, sent []byte, a answer) {
+	c.mu.Lock()
+	c.seen = append(c.seen, append(append(goldenRequest(r, sent), "\n--> "...), a.golden()...))
+	c.mu.Unlock()
 	path := r.URL.EscapedPath()
 	if n, _ := c.front.routes.find(path, nil); n != nil {
 		if own, _ := c.ours.routes.find(path, nil); own == nil {
@@ -60,6 +64,14 @@ func (c *contract) end() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return strings.Join(c.broken, "\n\n")
+}
+
+// exchanges are those that have ended.
+func (c *contract) exchanges() [][]byte {
+	c.busy.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seen
 }
 
 // recorded keeps what is read of a body.

@@ -82,7 +82,7 @@ func readDocument(text []byte) (*document, error) {
 	return d, nil
 }
 
-func sortedKeys(m map[string]any) (keys []string) {
+func sortedKeys[V any, M ~map[string]V](m M) (keys []string) {
 	for k := range m {
 		keys = append(keys, k)
 	}

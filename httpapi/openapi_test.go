@@ -121,9 +121,7 @@ func TestEveryOperation(t *testing.T) {
 					})
 				}
 			}
-			f.held.busy.Wait()
-			f.held.mu.Lock()
-			defer f.held.mu.Unlock()
+			f.held.exchanges()
 			for _, status := range slices.Sorted(maps.Keys(o.responses)) {
 				if !f.held.met[o.id+" "+status] {
 					t.Errorf("it never answers %s", status)
