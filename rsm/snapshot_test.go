@@ -58,7 +58,7 @@ func TestBadSnapshotsAreRefused(t *testing.T) {
 	}
 	refused(append(bytes.Clone(good), 0), "a trailing byte", len(good))
 	later := bytes.Clone(good)
-	later[len("drystone state ")]++
+	later[len("drystone state ")] = 3
 	if err := r.Restore(bytes.NewReader(later)); !errors.Is(err, rsm.ErrNeedsUpgrade) {
 		t.Fatalf("a later version is %v", err)
 	}
