@@ -165,8 +165,8 @@ func (n *nodeSession) find(serial uint64) *Result {
 	return nil
 }
 
-// serial is the highest that has come out. Serials ascend, and the newest batch's results are
-// always kept.
+// serial is the highest that has come out. Serials ascend, no batch is empty, and the newest one's
+// results are always here. Only the settings, first of all, have none.
 func (n *nodeSession) serial() uint64 {
 	for i := n.results.Len() - 1; i >= 0; i-- {
 		results := n.results.At(i).results

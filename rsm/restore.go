@@ -82,7 +82,7 @@ func (s *State) readKeys(r *StreamReader, version byte) {
 	last := &keyRow{}
 	for ; count > 0 && r.Err() == nil; count-- {
 		row := readKeyRow(r, version)
-		if row.id.key == "" || row.op <= last.op || row.storedAt < last.storedAt ||
+		if row.id.key == "" || row.op < last.op || row.storedAt < last.storedAt ||
 			row.index < last.index || row.op > s.point.Op || row.index > s.point.Index ||
 			row.storedAt > s.point.LogTime {
 			r.Fail(errContradiction)
