@@ -96,14 +96,14 @@ func (a *attempts) verdict(k call, e *Error) *Error {
 // wayOut is what to do about a write whose outcome is unknown.
 func (k *call) wayOut(e *Error) string {
 	switch {
+	case k.idempotent:
+		return "Repeat it: doing it twice is doing it once."
 	case k.key != "":
 		return "Repeat it with the same key: it cannot take effect twice. Client.Settle tells what " +
 			"became of it without a repeat."
 	case k.session != nil:
 		return "Repeat it with the same Seq of its session: it cannot take effect twice. Client.Settle " +
 			"tells what became of it without a repeat."
-	case k.idempotent:
-		return "Repeat it: doing it twice is doing it once."
 	case e.RequestID != "":
 		return "Client.Settle tells what became of it, and makes it final."
 	}

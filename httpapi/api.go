@@ -71,6 +71,7 @@ func New(s Service, c Config) *API {
 	a.addStatus()
 	a.addMembers()
 	a.addErrors()
+	a.addOpenAPI()
 	return a
 }
 

@@ -13,7 +13,7 @@ import (
 func TestBadInput(t *testing.T) {
 	f := newFront(t)
 	f.curl("/v1/stacks/a/push", "1")
-	before := f.service.ops()
+	before := f.service.Ops()
 	const (
 		pushA = "POST /v1/stacks/a/push"
 		popA  = "POST /v1/stacks/a/pop"
@@ -132,7 +132,7 @@ func TestBadInput(t *testing.T) {
 		what := fmt.Sprintf("%s %q %.60q", c.route, c.headers, c.body)
 		t.Run(what, func(t *testing.T) { a.wantProblem(t, c.status, c.code, "not_applied") })
 	}
-	if after := f.service.ops(); after != before {
+	if after := f.service.Ops(); after != before {
 		t.Errorf("%d requests took effect", after-before)
 	}
 }
@@ -189,9 +189,9 @@ func TestValueTooLarge(t *testing.T) {
 	f := newFront(t)
 	settings := rsm.DefaultSettings()
 	settings.MaxValueBytes = 100
-	f.service.set(settings)
+	f.service.Set(settings)
 	over, fits := strings.Repeat("x", 101), strings.Repeat("x", 100)
-	before := f.service.ops()
+	before := f.service.Ops()
 	chunked := func(body string) answer {
 		return f.raw(fmt.Sprintf("POST /v1/stacks/a/push HTTP/1.1\r\nHost: localhost\r\n"+
 			"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(body), body))
@@ -214,18 +214,18 @@ func TestValueTooLarge(t *testing.T) {
 	if line.status != 413 || !strings.HasPrefix(line.body, "value_too_large: ") {
 		t.Errorf("got %d %q", line.status, line.body)
 	}
-	if after := f.service.ops(); after != before {
+	if after := f.service.Ops(); after != before {
 		t.Errorf("%d requests reached the log", after-before)
 	}
 	f.curl("/v1/stacks/a/push", fits).want(t, 200, "{\"size\":1,\"index\":3}\n")
 	chunked(fits).want(t, 200, "{\"size\":2,\"index\":4}\n")
 
 	settings.MaxValueBytes = 101 // raised: at once
-	f.service.set(settings)
+	f.service.Set(settings)
 	f.curl("/v1/stacks/a/push", over).want(t, 200, "{\"size\":3,\"index\":6}\n")
 	chunked(over).want(t, 200, "{\"size\":4,\"index\":7}\n")
 	settings.MaxValueBytes = 50 // lowered: the machine says so first, then the front knows
-	f.service.set(settings)
+	f.service.Set(settings)
 	a := f.curl("/v1/stacks/a/push", fits)
 	a.wantProblem(t, 413, "value_too_large", "not_applied")
 	if a.header.Get("Drystone-Index") != "9" {

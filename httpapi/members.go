@@ -104,14 +104,19 @@ func (x *Exchange) readAny(fields ...jsonField) bool {
 }
 
 func (x *Exchange) failAdmin(r rsm.AdminReply) {
-	detail := ""
+	var detail []string
+	if r.Detail != "" {
+		detail = []string{stopped(strings.ToUpper(r.Detail[:1]) + r.Detail[1:])}
+	}
 	if s, ok := x.status(); ok {
-		detail = refusal(r.Code, s)
+		switch {
+		case r.Detail == "":
+			detail = append(detail, refusal(r.Code, s))
+		case r.Code == rsm.CodeNoLeader:
+			detail = append(detail, leadership(s))
+		}
 	}
-	if detail == "" && r.Detail != "" {
-		detail = stopped(strings.ToUpper(r.Detail[:1]) + r.Detail[1:])
-	}
-	p := newProblem(r.Code, detail)
+	p := newProblem(r.Code, strings.Join(detail, " "))
 	if r.Outcome == rsm.Unknown {
 		p.outcome, p.retrySafe = unknown, true
 		p.next = "Look at `GET /v1/members`, and repeat it if it is not done: nothing is done twice."

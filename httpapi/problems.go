@@ -64,7 +64,7 @@ var explanations = byStatus(memberExplanations, []Explanation{
 		[]string{notApplied},
 		"A field has a value it cannot have (a count of 0, an end that is neither top nor bottom), " +
 			"or a header asks for something this server does not do.",
-		fateNothing, "Mend what `detail` names.",
+		fateNothing, "Mend what the message names.",
 	}, {
 		"bad_name", []int{http.StatusBadRequest}, "The name cannot be used", []string{notApplied},
 		"Names are 1 to 512 bytes of UTF-8. In a path they are percent-encoded.",
@@ -76,20 +76,20 @@ var explanations = byStatus(memberExplanations, []Explanation{
 		"The body was typed application/json, and is malformed, has a field twice, goes on after " +
 			"its end, or has a field of another type.",
 		fateNothing,
-		"Mend the body; `detail` says at which byte. To push the bytes of the body as they are, " +
+		"Mend the body; the message says at which byte. To push the bytes of the body as they are, " +
 			"leave the Content-Type out.",
 	}, {
 		"unknown_field", []int{http.StatusBadRequest}, "The body has a field that means nothing here",
 		[]string{notApplied},
 		"A field that this route does not know: often a spelling mistake, which would otherwise " +
 			"be ignored in silence.",
-		fateNothing, "Leave the field out, or spell it as `detail` lists them.",
+		fateNothing, "Leave the field out, or spell it as the message lists them.",
 	}, {
 		"bad_parameter", []int{http.StatusBadRequest}, "A query parameter is wrong",
 		[]string{notApplied},
 		"A parameter after the `?` is unknown to this route, given twice, or has a value it cannot " +
 			"have.",
-		fateNothing, "Mend the parameter that `detail` names.",
+		fateNothing, "Mend the parameter that the message names.",
 	}, {
 		"empty_body", []int{http.StatusBadRequest}, "There is no value", []string{notApplied},
 		"A push without a body: most likely the data was forgotten.",
@@ -234,7 +234,7 @@ var explanations = byStatus(memberExplanations, []Explanation{
 		"bootstrapping", []int{http.StatusServiceUnavailable}, "The cluster is not formed yet",
 		[]string{notApplied},
 		"At its first start a node takes part once it has met every node of --cluster.",
-		fateNothing, "Start the nodes that `detail` names, and repeat it.",
+		fateNothing, "Start the nodes that it waits for, and repeat it.",
 	}, {
 		"quarantined", []int{http.StatusServiceUnavailable}, "The node takes no part",
 		[]string{notApplied},

@@ -71,8 +71,8 @@ func TestReplays(t *testing.T) {
 			f.curl("/v1/stacks/a/push", "in between")
 			f.curl("/v1/stacks/empty/push", "in between")
 			f.call("PUT", "/v1/stacks/later", nil)
-			f.service.with(func(s *local) { s.view.LeaderID, s.view.Term = 2, 9 })
-			before := f.service.ops()
+			f.service.With(func(s *local) { s.View.LeaderID, s.View.Term = 2, 9 })
+			before := f.service.Ops()
 			again := w.send(f, strings.ReplaceAll(key, `\`, ""))
 			if again.status != first.status || again.body != first.body {
 				t.Errorf("the repeat got %d %q, the first %d %q", again.status, again.body, first.status,
@@ -87,7 +87,7 @@ func TestReplays(t *testing.T) {
 				again.header.Get("Drystone-Request-Id") != strings.ReplaceAll(key, `\`, "") {
 				t.Errorf("headers of the repeat: %v", again.header)
 			}
-			if f.service.ops() != before {
+			if f.service.Ops() != before {
 				t.Error("the repeat took effect")
 			}
 		})
@@ -97,7 +97,7 @@ func TestReplays(t *testing.T) {
 func TestKeyOfAnotherCommand(t *testing.T) {
 	f := newFront(t)
 	f.curl("/v1/stacks/a/push", "1", "Idempotency-Key", "k")
-	before := f.service.ops()
+	before := f.service.Ops()
 	for _, other := range []func() answer{
 		func() answer { return f.curl("/v1/stacks/a/push", "2", "Idempotency-Key", "k") },
 		func() answer { return f.curl("/v1/stacks/b/push", "1", "Idempotency-Key", "k") },
@@ -110,7 +110,7 @@ func TestKeyOfAnotherCommand(t *testing.T) {
 			t.Errorf("request id %q", p.RequestID)
 		}
 	}
-	if f.service.ops() != before {
+	if f.service.Ops() != before {
 		t.Error("something was done")
 	}
 	f.json("POST", "/v1/stacks/a/push", `{"values":["1"]}`, "Idempotency-Key", "k").
@@ -120,7 +120,7 @@ func TestKeyOfAnotherCommand(t *testing.T) {
 // 504 may be repeated blindly, and is only said to those for whom that is safe.
 func TestUnknownOutcome(t *testing.T) {
 	f := newFront(t)
-	f.service.with(func(s *local) { s.lose = true })
+	f.service.With(func(s *local) { s.Lose = true })
 	p := f.curl("/v1/stacks/a/push", "1", "Idempotency-Key", "k").
 		wantProblem(t, 504, "outcome_unknown", "unknown")
 	if !*p.RetrySafe || p.RequestID != "k" {
@@ -130,7 +130,7 @@ func TestUnknownOutcome(t *testing.T) {
 	if *p.RetrySafe || p.RequestID != "1.1.3" {
 		t.Errorf("without a key: %+v", p)
 	}
-	f.service.with(func(s *local) { s.lose = false })
+	f.service.With(func(s *local) { s.Lose = false })
 	a := f.curl("/v1/stacks/a/push", "1", "Idempotency-Key", "k")
 	a.want(t, 200, "{\"size\":1,\"index\":2}\n")
 	if a.header.Get("Idempotency-Replayed") != "true" {
@@ -143,9 +143,9 @@ func TestEveryWriteIsNamed(t *testing.T) {
 	f := newFront(t)
 	for _, key := range []string{"", "mine"} {
 		for _, day := range []func(*local){
-			fine, func(s *local) { s.lose = true }, refusing(rsm.CodeNoLeader), refusing(rsm.CodeOverload),
+			fine, func(s *local) { s.Lose = true }, refusing(rsm.CodeNoLeader), refusing(rsm.CodeOverload),
 		} {
-			f.service.with(func(s *local) { s.lose, s.refuse = false, ""; day(s) })
+			f.service.With(func(s *local) { s.Lose, s.Refuse = false, ""; day(s) })
 			var headers []string
 			if key != "" {
 				headers = []string{"Idempotency-Key", key}

@@ -36,6 +36,7 @@ func (g *globals) call(c *cobra.Command, do func(context.Context, *client.Client
 
 // write are the options of a write. Its key is made here, so that it can be named whatever happens.
 func (g *globals) write() client.WriteOptions {
+	g.keyed = true
 	if g.key == "" {
 		g.key = client.NewKey()
 	}
@@ -81,9 +82,11 @@ func (g *globals) explainUnknown(e *client.Error, f *failure) {
 	}
 	f.text += "\n  The outcome of request " + e.RequestID + " is unknown: it may have taken effect, " +
 		"or may yet."
-	f.next = "This settles it, and never does it twice:\n  " + settles(os.Args[1:], e.RequestID) +
-		"\nThis tells what became of it, and keeps it from being done later:\n  " +
-		g.fenceCommand(e.RequestID)
+	f.next = "This settles it, and never does it twice:\n  " + settles(os.Args[1:], e.RequestID)
+	if g.keyed {
+		f.next += "\nThis tells what became of it, and keeps it from being done later:\n  " +
+			g.fenceCommand(e.RequestID)
+	}
 }
 
 // fenceCommand is the command that settles a request without repeating it.

@@ -71,7 +71,7 @@ func TestUnknownInWords(t *testing.T) {
 			RequestID: "other",
 		}
 	}
-	g := &globals{key: "K"}
+	g := &globals{key: "K", keyed: true}
 	var f *failure
 	if !errors.As(g.callWords(unknown()), &f) || f.status != exitUnknown ||
 		!strings.Contains(f.text, "outcome of request K is unknown") ||

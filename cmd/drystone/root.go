@@ -18,6 +18,7 @@ type globals struct {
 	key       string
 	timeout   time.Duration
 	token     string
+	keyed     bool   // the command is a write that the log knows by its key
 	asked     string // the request that a command asks about; "" for none
 }
 
