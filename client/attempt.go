@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -109,7 +108,7 @@ func (c *Client) head(req *http.Request, k *call, share time.Duration) {
 		h["Content-Type"] = []string{k.contentType}
 	}
 	if k.key != "" {
-		h["Idempotency-Key"] = []string{quoteKey(k.key)}
+		h["Idempotency-Key"] = []string{QuoteKey(k.key)}
 	}
 	if k.session != nil {
 		number := func(n uint64) []string { return []string{strconv.FormatUint(n, 10)} }
@@ -124,11 +123,6 @@ func (c *Client) head(req *http.Request, k *call, share time.Duration) {
 	// silence.
 	asked := min(share-min(share/10, 100*time.Millisecond), longestAsked)
 	h["Drystone-Timeout"] = []string{strconv.FormatInt(max(1, asked.Milliseconds()), 10) + "ms"}
-}
-
-// quoteKey writes a key as a structured-field string.
-func quoteKey(key string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(key) + `"`
 }
 
 func metaOf(h http.Header) Meta {

@@ -91,7 +91,7 @@ func (c *cluster) serveSession(w http.ResponseWriter, r *http.Request, path []st
 
 func (c *cluster) serveRequest(w http.ResponseWriter, r *http.Request, path []string) {
 	id := strings.ReplaceAll(path[0], "%2F", "/")
-	key := quoteKey(id)
+	key := QuoteKey(id)
 	reply, known := c.keys[key]
 	session, seq, inSession := strings.Cut(id, "/")
 	number, _ := strconv.ParseUint(seq, 10, 64)

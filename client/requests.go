@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strings"
 )
 
 // What became of a request, beside OutcomeApplied: see Fate.Outcome.
@@ -32,7 +33,13 @@ func (f *Fate) Final() bool {
 		f.Outcome == OutcomeForgotten
 }
 
-// Request asks what became of a write, by its key or what Error.RequestID has.
+// QuoteKey names a write by its key where the bare key could be taken for something else: one that
+// looks like a node's name for a request, 1.2.3, or a session's, 1/2, or begins with a quote.
+func QuoteKey(key string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(key) + `"`
+}
+
+// Request asks what became of a write, by its key (see QuoteKey) or what Error.RequestID has.
 func (c *Client) Request(ctx context.Context, id string) (fate Fate, err error) {
 	if err := checkID(id); err != nil {
 		return fate, err

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -85,8 +86,19 @@ func (g *globals) explainUnknown(e *client.Error, f *failure) {
 	f.next = "This settles it, and never does it twice:\n  " + settles(os.Args[1:], e.RequestID)
 	if g.keyed {
 		f.next += "\nThis tells what became of it, and keeps it from being done later:\n  " +
-			g.fenceCommand(e.RequestID)
+			g.fenceCommand(keyName(e.RequestID))
 	}
+}
+
+// otherNames are those that nodes and sessions give to requests.
+var otherNames = regexp.MustCompile(`^(\d+\.\d+\.\d+$|\d+/\d+$|")`)
+
+// keyName names a request by its key, in quotes when that looks like something else.
+func keyName(key string) string {
+	if otherNames.MatchString(key) {
+		return client.QuoteKey(key)
+	}
+	return key
 }
 
 // fenceCommand is the command that settles a request without repeating it.

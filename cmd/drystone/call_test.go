@@ -37,6 +37,14 @@ func TestFenceCommand(t *testing.T) {
 			t.Errorf("%s is settled by %s, want %s", id, got, want)
 		}
 	}
+	for key, want := range map[string]string{
+		"order-17": "order-17", "2026.11.22": `"2026.11.22"`, "1/2": `"1/2"`, "1.2.3.4": "1.2.3.4",
+		`"`: `"\""`,
+	} {
+		if got := keyName(key); got != want {
+			t.Errorf("the key %s is named %s, want %s", key, got, want)
+		}
+	}
 	g.endpoints = []string{"http://a:1", "http://b:2"}
 	if got := g.fenceCommand("K"); got !=
 		"drystone --endpoints http://a:1,http://b:2 request --fence K" {
