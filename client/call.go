@@ -161,7 +161,7 @@ func (c *Client) do(ctx context.Context, k call) (reply, *Error) {
 	if ctx.Err() != nil {
 		e := unreached("", false, ctx.Err())
 		e.Detail = "The time was up before the request could be sent."
-		progress.note(e)
+		progress.note(ctx, e)
 		return reply{}, progress.giveUp(ctx, k)
 	}
 	if k.endpoint != "" {
@@ -176,7 +176,7 @@ func (c *Client) do(ctx context.Context, k call) (reply, *Error) {
 			}
 			if wait >= timeLeft(ctx) { // none will take it in time, by its own word
 				if progress.last == nil {
-					progress.note(allBusy(wait))
+					progress.note(ctx, allBusy(wait))
 				}
 				return reply{}, progress.giveUp(ctx, k)
 			}
@@ -193,7 +193,7 @@ func (c *Client) do(ctx context.Context, k call) (reply, *Error) {
 			c.pool.succeeded(e)
 			return r, nil
 		}
-		progress.note(err)
+		progress.note(ctx, err)
 		if ctx.Err() != nil {
 			return reply{}, progress.giveUp(ctx, k)
 		}
@@ -220,7 +220,7 @@ func (c *Client) ask(ctx context.Context, k call, progress *attempts) (reply, *E
 		if err == nil {
 			return r, nil
 		}
-		progress.note(err)
+		progress.note(ctx, err)
 		switch {
 		case ctx.Err() != nil:
 			return reply{}, progress.giveUp(ctx, k)

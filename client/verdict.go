@@ -22,10 +22,15 @@ type attempts struct {
 // mostReasons bounds what an error lists.
 const mostReasons = 8
 
-func (a *attempts) note(e *Error) {
+// note takes in why an attempt failed. One that the end of the call cut short tells less than those
+// before, but for the doubt that it leaves.
+func (a *attempts) note(ctx context.Context, e *Error) {
 	// A node that says that a session is gone cannot know whether this was the first attempt. The
 	// attempt itself had no effect.
 	a.doubt = a.doubt || e.resent || e.Outcome == OutcomeUnknown && e.Code != codeSessionExpired
+	if a.last != nil && ctx.Err() != nil && e.Status == 0 {
+		return
+	}
 	if e.Status == 0 {
 		if len(a.reasons) < mostReasons && !slices.Contains(a.reasons, e.Detail) {
 			a.reasons = append(a.reasons, e.Detail)
