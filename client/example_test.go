@@ -7,6 +7,7 @@ import (
 	"log"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 
 	"drystone/client"
@@ -107,4 +108,77 @@ func ExampleError() {
 	// no such stack: true
 	// nothing was done
 	// cancelled not_applied true
+}
+
+func ExampleSession() {
+	address, stop := oneNode()
+	defer stop()
+	c, err := client.New(client.Options{Endpoints: []string{address}})
+	must(err)
+	defer c.Close()
+	ctx := context.Background()
+
+	s, err := c.OpenSession(ctx)
+	must(err)
+	defer s.Close(ctx)
+	o := client.PushOptions{WriteOptions: client.WriteOptions{Session: s}}
+	for _, stone := range []string{"granite", "slate", "flint"} {
+		_, err := c.Push(ctx, "wall", [][]byte{[]byte(stone)}, o)
+		must(err)
+	}
+	r, err := c.Pop(ctx, "wall", client.PopOptions{Count: 3, WriteOptions: o.WriteOptions})
+	must(err)
+	fmt.Printf("%s\n", r.Values)
+	// Output:
+	// [flint slate granite]
+}
+
+func ExampleClient_Settle() {
+	address, stop := oneNode()
+	defer stop()
+	lose := &answerLost{}
+	c, err := client.New(client.Options{
+		Endpoints: []string{address}, HTTP: &http.Client{Transport: lose},
+	})
+	must(err)
+	defer c.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+
+	lose.then = cancel // the node executes the push, and the program hears nothing of it
+	_, err = c.Push(ctx, "wall", [][]byte{[]byte("basalt")}, client.PushOptions{})
+	var e *client.Error
+	if !errors.As(err, &e) || !errors.Is(err, client.ErrUnknown) {
+		log.Panic(err)
+	}
+	fmt.Println("unknown")
+
+	fate, err := c.Settle(context.Background(), e.RequestID)
+	must(err)
+	fmt.Println(fate.Outcome, fate.Final())
+
+	// What never arrived never will.
+	fate, err = c.Settle(context.Background(), client.NewKey())
+	must(err)
+	fmt.Println(fate.Outcome, fate.Final())
+	// Output:
+	// unknown
+	// applied true
+	// fenced true
+}
+
+// answerLost loses the answer to the next write, and then does something.
+type answerLost struct {
+	http.Transport
+	then func()
+}
+
+func (a *answerLost) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := a.Transport.RoundTrip(r)
+	if err == nil && r.Method == http.MethodPost && a.then != nil {
+		resp.Body.Close()
+		a.then()
+		a.then = nil
+		return nil, errors.New("the cable was pulled")
+	}
+	return resp, err
 }

@@ -54,6 +54,31 @@ func TestBadInput(t *testing.T) {
 	add(400, "bad_idempotency_key", writes, "", "-", "Idempotency-Key", "a", "Idempotency-Key", "a")
 	for _, h := range []string{"Drystone-Session", "Drystone-Seq", "Drystone-Ack"} {
 		add(400, "bad_request", writes, "", "-", h, "7")
+		for _, bad := range []string{"", "-1", "x", "1.5", "0x1", "18446744073709551616"} {
+			add(400, "bad_request", writes, "", "-", h, bad)
+		}
+	}
+	session := []string{"Drystone-Session", "7", "Drystone-Seq", "2"}
+	add(400, "bad_request", writes, "", "-", append(session, "Drystone-Ack", "2")...)
+	add(400, "bad_request", writes, "", "-", append(session, "Drystone-Seq", "2")...)
+	add(400, "bad_request", writes, "", "-", append(session, "Idempotency-Key", "k")...)
+	add(400, "bad_request", writes, "", "-", "Drystone-Session", "0", "Drystone-Seq", "1")
+	add(400, "bad_request", writes, "", "-", "Drystone-Session", "1", "Drystone-Seq", "0")
+	managing := []string{"POST /v1/sessions", "POST /v1/sessions/7/keepalive", "DELETE /v1/sessions/7",
+		"POST /v1/requests/k/fence", "DELETE /v1/requests/k"}
+	add(400, "bad_request", managing, "", "-", session...)
+	add(400, "bad_parameter", managing, "?x=1", "-")
+	add(415, "unsupported_media_type", managing, "", "x")
+	add(400, "bad_request", []string{"DELETE /v1/requests/7%2F1"}, "", "-")
+	add(400, "bad_request", []string{"POST /v1/requests/k/fence"}, "", "-", "Idempotency-Key", "k")
+	for _, bad := range []string{"0", "-1", "x", "", "7.5"} {
+		add(400, "bad_name", []string{"POST /v1/sessions/" + bad + "/keepalive",
+			"DELETE /v1/sessions/" + bad}, "", "-")
+	}
+	for _, bad := range []string{"", "%20", "%22a", "%22%22", "%ff",
+		strings.Repeat("k", 129)} {
+		add(400, "bad_name", []string{"GET /v1/requests/" + bad, "DELETE /v1/requests/" + bad,
+			"POST /v1/requests/" + bad + "/fence"}, "", "-")
 	}
 	for _, bad := range []string{
 		"?create=maybe", "?create=", "?creat=false", "?create=true&create=true", "?%zz",

@@ -33,6 +33,9 @@ func refusal(code rsm.Code, s rsm.Status) string {
 	case rsm.CodeOverload:
 		return fmt.Sprintf("The requests that wait on node %d pass its --max-inflight-bytes. %s",
 			s.NodeID, leadership(s))
+	case rsm.CodeTooManySessions:
+		return fmt.Sprintf("%d sessions are open, and the setting max_sessions allows no more. One "+
+			"that is not used ends after %d ms of log time.", s.Sessions, s.Settings.SessionTTLMs)
 	case rsm.CodeTableFull:
 		return fmt.Sprintf("The cluster keeps %d replies, and another would pass max_requests_bytes "+
 			"(%d). They go after %d ms of log time.", s.Requests, s.Settings.MaxRequestsBytes,

@@ -82,7 +82,7 @@ func (x *Exchange) administer(who Administrator, op rsm.AdminOp) {
 func (x *Exchange) memberNumber(id *uint64) bool {
 	n, err := strconv.ParseUint(x.params[0], 10, 64)
 	if err != nil || n == 0 {
-		x.Fail(codeBadName, fmt.Sprintf("A member is named by its number, from 1 on, not by %s.",
+		x.failID(fmt.Sprintf("A member is named by its number, from 1 on, not by %s.",
 			quoted(x.params[0])))
 		return false
 	}

@@ -29,6 +29,12 @@ var samples = map[string][]string{
 	"top":                {"GET /v1/stacks/full/top"},
 	"size":               {"GET /v1/stacks/full/size"},
 	"items":              {"GET /v1/stacks/full/items"},
+	"openSession":        {"POST /v1/sessions"},
+	"keepSession":        {"POST /v1/sessions/3/keepalive", "POST /v1/sessions/999/keepalive"},
+	"closeSession":       {"DELETE /v1/sessions/999", "DELETE /v1/sessions/3"},
+	"lookUpRequest":      {"GET /v1/requests/used", "GET /v1/requests/1.1.1"},
+	"fenceRequest":       {"POST /v1/requests/mine/fence", "POST /v1/requests/999%2F1/fence"},
+	"freeRequest":        {"DELETE /v1/requests/mine"},
 	"listMembers":        {"GET /v1/members"},
 	"addMember":          {`POST /v1/members {"id":4}`},
 	"promoteMember":      {"POST /v1/members/4/promote"},
@@ -57,7 +63,7 @@ type day struct {
 	never   string // operations that cannot meet it
 }
 
-const reads = "listStacks describeStack top size items listMembers"
+const reads = "listStacks describeStack top size items listMembers lookUpRequest"
 
 var days = func() (all []day) {
 	admin := func(code rsm.Code, outcome rsm.Outcome) func(*local) {
@@ -77,7 +83,7 @@ var days = func() (all []day) {
 		day{headers: "Content-Length: 1000\r\nDrystone-Timeout: 20ms\r\n"},
 		day{headers: "Idempotency-Key: used\r\n"},
 		day{cluster: refusing(rsm.CodeOverload)},
-		day{cluster: refusing(rsm.CodeSessionExpired), never: reads},
+		day{cluster: refusing(rsm.CodeSessionExpired), never: reads + " openSession freeRequest"},
 		day{cluster: func(s *local) { s.Lose = true }},
 		day{cluster: func(s *local) { s.Lose = true }, headers: "Idempotency-Key: k\r\n"},
 		day{cluster: func(s *local) {
@@ -102,6 +108,7 @@ func TestEveryOperation(t *testing.T) {
 			}
 			f := newFront(t)
 			f.call("PUT", "/v1/stacks/full", nil, "Idempotency-Key", "used")
+			f.open()
 			for _, sample := range samples[o.id] {
 				for _, d := range days {
 					if slices.Contains(strings.Fields(d.never), o.id) {

@@ -48,6 +48,7 @@ func TestTableOfErrors(t *testing.T) {
 		rsm.CodeKeyReused, rsm.CodeTableFull, rsm.CodeExpired, rsm.CodeSessionExpired,
 		rsm.CodeBadCommand, rsm.CodeNoLeader, rsm.CodeOverload, rsm.CodeDraining,
 		rsm.CodeBootstrapping, rsm.CodeQuarantined, rsm.CodeOutcomeUnknown,
+		rsm.CodeTooManySessions, rsm.CodeFenced, rsm.CodeReplyForgotten, rsm.CodeWindowFull,
 	} {
 		if _, ok := Explain(string(code)); !ok {
 			t.Errorf("%s is not explained", code)

@@ -58,7 +58,7 @@ const (
 
 // explanations is the one table of errors: what HTTP answers, what `drystone explain` says, and
 // what docs/errors.md holds. Ordered by status; what the client says without an answer comes last.
-var explanations = byStatus(memberExplanations, []Explanation{
+var explanations = byStatus(slices.Concat(memberExplanations, sessionExplanations), []Explanation{
 	{
 		"bad_request", []int{http.StatusBadRequest}, "The request makes no sense",
 		[]string{notApplied},
@@ -158,20 +158,14 @@ var explanations = byStatus(memberExplanations, []Explanation{
 		"It may have taken effect, or may yet. 504 is the answer to a request with an " +
 			"Idempotency-Key, which a repeat cannot double. Without a key the answer is 409, because " +
 			"client libraries repeat a 504 by themselves.",
-		"With an Idempotency-Key: repeat it with the same key, on any node. Without one: read what " +
-			"it would have changed before you repeat it, and give the next request a key.",
+		"With an Idempotency-Key: repeat it with the same key, on any node. In a session: with the " +
+			"same number. In any case `POST /v1/requests/{id}/fence` tells what became of it, and keeps it " +
+			"from taking effect later; `GET /v1/requests/{id}` only tells.",
 	}, {
 		"wrong_type", []int{http.StatusConflict}, "The name stands for something of another type",
 		[]string{applied, notApplied},
 		"Stacks, keys and decisions share one space of names, and each name has one type.",
 		fateInLog, "Use another name, or delete what stands there.",
-	}, {
-		"session_expired", []int{http.StatusGone}, "The session is gone",
-		[]string{unknown, notApplied},
-		"The session was not used for longer than session_ttl, or was closed.",
-		"This sequence number will never execute later. If it was its first attempt, it was not " +
-			"applied; an earlier attempt may have been.",
-		"Open a session, and read what the request would have changed before you repeat it.",
 	}, {
 		"value_too_large", []int{http.StatusRequestEntityTooLarge}, "The value is too large",
 		[]string{notApplied},

@@ -81,7 +81,6 @@ var refusals = []scene{
 	{"wrong_type", func(s *local) {
 		s.Reply = wrongType
 	}, pushing()},
-	{"session_expired", refusing(rsm.CodeSessionExpired), pushing()},
 	{"value_too_large", fine, curling("/v1/stacks/jobs/push", strings.Repeat("x", 1<<20+1))},
 	{"unsupported_media_type", fine, func(f *front) answer {
 		return f.curl("/v1/stacks/jobs/pop", `{"count":2}`)

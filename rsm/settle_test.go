@@ -281,7 +281,8 @@ func TestFencesOfNodesAreBounded(t *testing.T) {
 	results, _ := r.Lookup(3, 1, 1)
 	wantCode(t, results[4095], "")
 	wantCode(t, results[4096], rsm.CodeTableFull)
-	if got, want := stream(t, r.restored().Snapshot()), stream(t, r.Snapshot()); !bytes.Equal(got, want) {
+	want := stream(t, r.Snapshot())
+	if got := stream(t, r.restored().Snapshot()); !bytes.Equal(got, want) {
 		t.Fatal("the snapshot differs")
 	}
 	wantCode(t, r.do(1000, fenceOf(ofNode(5, 4097))), rsm.CodeTableFull)

@@ -212,7 +212,8 @@ func (m *model) fence(id rsm.RequestID) (code rsm.Code) {
 func (m *model) free(id rsm.RequestID, fate rsm.Fate) {
 	if id.Key != "" && fate.State == rsm.FateApplied {
 		stored := m.key(id.Scope, id.Key)
-		m.keys = slices.DeleteFunc(m.keys, func(k modelKey) bool { return k.result.Op == stored.result.Op })
+		op := stored.result.Op
+		m.keys = slices.DeleteFunc(m.keys, func(k modelKey) bool { return k.result.Op == op })
 	}
 	m.kept = slices.DeleteFunc(m.kept, func(k modelKept) bool {
 		return k.node == id.Node && k.boot == id.Boot && k.result.Serial == id.Serial &&

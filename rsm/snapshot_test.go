@@ -172,7 +172,8 @@ func TestRestoreReplacesEverything(t *testing.T) {
 func TestSnapshotsAreWrittenWhileTheStateGoesOn(t *testing.T) {
 	r := full(t)
 	r.do(30, setting(rsm.SettingsChange{Settings: rsm.Settings{
-		MaxRequestsBytes: 1 << 20, RequestRetentionMs: 40}}))
+		MaxRequestsBytes: 1 << 20, RequestRetentionMs: 40, MaxSessions: 9, SessionTTLMs: 1000}}))
+	session := r.do(30, rsm.Request{Kind: rsm.OpenSession}).Op
 	var writers sync.WaitGroup
 	for i := range uint64(300) {
 		if i%10 == 0 {
@@ -192,6 +193,8 @@ func TestSnapshotsAreWrittenWhileTheStateGoesOn(t *testing.T) {
 		}
 		r.do(40+i, keyed(fmt.Sprint(i%200), "x"))
 		r.apply(40+i, batch(2, 10+i/50, 1+i%50, i%50, "y"))
+		wantCode(t, r.do(40+i, inSession(session, 400-i, 0, "z")), "")
+		wantCode(t, r.do(40+i, inSession(session, 401+i, i/3, "z")), "")
 	}
 	writers.Wait()
 }

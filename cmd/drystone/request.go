@@ -15,7 +15,7 @@ func newRequestCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "request ID",
 		Short: "Tell what became of a write, or settle it",
-		Long: `Print what became of a write, and the reply to it if it was applied. ID is its
+		Long: `Tell what became of a write, and print the reply to it if it was applied. ID is its
 idempotency key, or the request id of the error that it ended with. A key that looks like such an id,
 as 1.2.3 or 1/2, goes into quotes of its own: '"1.2.3"'.
 
@@ -68,6 +68,9 @@ func printFate(c *cobra.Command, g *globals, id string, fate client.Fate) error 
 			Index     uint64          `json:"index"`
 		}{id, fate.Outcome, fate.Result, fate.Index})
 	}
+	if fate.Outcome != client.OutcomeApplied {
+		return nil // the error says it
+	}
 	if _, err := fmt.Fprintln(c.OutOrStdout(), fate.Outcome); err != nil {
 		return failed("standard output can't be written: %s", innermost(err))
 	}
@@ -84,7 +87,8 @@ func (g *globals) fateStatus(id, outcome string) error {
 	case client.OutcomeApplied:
 		return nil
 	case client.OutcomeFenced:
-		f = failed("request %s was not applied, and never will be", id)
+		f = failed("request %s was not applied, and never will be", id).
+			withNext("If it is wanted after all, do it under another key.")
 	case client.OutcomeForgotten:
 		f = &failure{
 			status: exitUnknown, text: fmt.Sprintf("request %s is over, and its reply is gone", id),

@@ -59,6 +59,11 @@ var clusterScenes = []cliScene{
 	}, []string{"member remove 2"}},
 	{"replayed", nil, []string{"--key k1 push jobs 1", "--key k1 push jobs 1",
 		"--key k1 --json push jobs 1", "size jobs"}},
+	{"request", nil, []string{"--key k1 push jobs 1", "request k1", "--json request k1",
+		"request k2", "request --fence k2", "--json request k2", "--key k2 push jobs 2",
+		"request --forget k1", "request k1", "--key 1.2.3 pop jobs", "request \"1.2.3\""}},
+	{"request_unknown", func(s *httpapitest.Service) { s.Lose = true },
+		[]string{"request --fence k1", "--key 1.2.3 push jobs 1"}},
 	{"key_reused", nil, []string{"--key k1 push jobs 1", "--key k1 push jobs 2",
 		"--key k1 --json push jobs 2"}},
 	{"deadline_passed", refusing(rsm.CodeExpired), []string{"push jobs 1"}},
@@ -241,7 +246,7 @@ func inWords(t *testing.T, text string) {
 		switch inJSON := strings.Contains(played, "\nstderr: {"); {
 		case inJSON && !jsonFields.MatchString(played):
 			t.Errorf("fields are missing: %s", played)
-		case inJSON:
+		case inJSON, strings.Contains(played, "\nstdout: {"): // the answer says it
 		case (status == "exit 1" || status == "exit 2" || status == "exit 3") && said < 2,
 			status == "exit 4" && said < 1, status == "exit 3" && !strings.Contains(played, "request"):
 			t.Errorf("too little is said: %s", played)

@@ -21,6 +21,7 @@ type Service struct {
 	state   *rsm.State
 	number  uint64        // of the last batch
 	serial  uint64        // of the last request
+	orphans []uint64      // serials of requests whose answer was lost
 	grown   chan struct{} // closed when an entry is applied
 	Index   uint64        // of the last entry
 	LogTime uint64        // ms, of the next entry
@@ -30,6 +31,7 @@ type Service struct {
 	// Bad days: each applies to all calls until it is taken back.
 	Refuse    rsm.Code       // requests and reads get no further than this node
 	Lose      bool           // requests are applied, and the answer is lost
+	Pending   bool           // requests that nobody knows of wait here
 	Reply     []byte         // what the machine says instead
 	StatusErr error          // why there is no status
 	Admin     rsm.AdminReply // to whoever asks about members
@@ -98,8 +100,10 @@ func (s *Service) execute(r rsm.Request) rsm.Result {
 	s.Index++
 	r.Serial = s.serial
 	batch := rsm.EncodeBatch(nil, rsm.Batch{
-		Node: 1, Boot: 1, Number: s.number, Ack: s.number - 1, Requests: []rsm.Request{r},
+		Node: 1, Boot: 1, Number: s.number, Ack: s.number - 1, Keep: s.orphans,
+		Requests: []rsm.Request{r},
 	})
+	s.orphans = nil
 	rsm.StampBatch(batch, int64(s.LogTime))
 	entry := rsm.EncodeEntry(nil, rsm.Entry{Stamp: s.LogTime, Batches: [][]byte{batch}})
 	done, err := s.state.Apply(s.Index, 3, rsm.EntryCommand, entry)
@@ -122,9 +126,10 @@ func (s *Service) Do(ctx context.Context, r rsm.Request) (rsm.Result, string) {
 	res := s.execute(r)
 	id := fmt.Sprintf("1.1.%d", res.Serial)
 	if s.Lose {
+		s.orphans = append(s.orphans, res.Serial)
 		return rsm.Result{Outcome: rsm.Unknown, Code: rsm.CodeOutcomeUnknown}, id
 	}
-	if s.Reply != nil && res.Outcome == rsm.Applied {
+	if s.Reply != nil && res.Outcome == rsm.Applied && r.Kind == rsm.MachineCommand {
 		res.Reply = s.Reply
 	}
 	return res, id
@@ -143,7 +148,13 @@ func (s *Service) Query(ctx context.Context, q []byte, o rsm.ReadOptions) rsm.Re
 		return rsm.ReadResult{Code: rsm.CodeNoLeader}
 	}
 	reply := s.Reply
-	if reply == nil {
+	switch {
+	case o.Kind == rsm.RequestQuery:
+		reply = s.state.Answer(o.Kind, q)
+		if f, err := rsm.DecodeFate(reply); s.Pending && err == nil && f.State == rsm.FateAbsent {
+			reply = rsm.EncodeFate(nil, rsm.Fate{State: rsm.FatePending})
+		}
+	case reply == nil:
 		reply = bytes.Clone(s.state.Query(q))
 	}
 	return rsm.ReadResult{Reply: reply, Index: s.Index, Term: 3, StaleMs: 7}
@@ -156,7 +167,7 @@ func (s *Service) Status(ctx context.Context, applied uint64) (rsm.Status, error
 		v, grown, err := s.View, s.grown, s.StatusErr
 		v.Applied, v.StateHash = s.Index, fmt.Sprintf("%016x", s.state.Hash())
 		v.Settings, _ = s.state.Settings()
-		v.Requests = s.state.Requests()
+		v.Requests, v.Sessions = s.state.Requests(), s.state.Sessions()
 		if v.Commit == 0 {
 			v.Commit = s.Index
 		}
