@@ -35,8 +35,8 @@ type Options struct {
 	HTTP    *http.Client // copied; nil: one of its own, with a connection pool
 }
 
-// Client calls a cluster. It is safe for use by many goroutines, and starts none: only a Session has
-// a timer, which keeps it alive.
+// Client calls a cluster. It is safe for use by many goroutines, and starts none: only a Session
+// has a timer, which keeps it alive.
 type Client struct {
 	pool    pool
 	token   string

@@ -16,8 +16,8 @@ func newRequestCommand(g *globals) *cobra.Command {
 		Use:   "request ID",
 		Short: "Tell what became of a write, or settle it",
 		Long: `Tell what became of a write, and print the reply to it if it was applied. ID is its
-idempotency key, or the request id of the error that it ended with. A key that looks like such an id,
-as 1.2.3 or 1/2, goes into quotes of its own: '"1.2.3"'.
+idempotency key, or the request id of the error that it ended with. A key that looks like such an
+id, as 1.2.3 or 1/2, goes into quotes of its own: '"1.2.3"'.
 
 Exit status 0 says that it was applied; 1 that it was fenced: it was not applied, and never will be;
 3 that it is pending, or was forgotten; 4 that nothing is known of it, and it may still come.
