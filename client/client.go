@@ -1,9 +1,3 @@
-// Package client is the Go client of drystone, over HTTP and with the standard library only.
-//
-// Every write carries an Idempotency-Key, the caller's or one of its own, so the client may repeat
-// it, on any node, until it has an answer: it takes effect once at most. What it cannot find out
-// within its time it says: an error matches ErrUnknown or ErrNotApplied, never neither of what a
-// caller must know.
 package client
 
 import (
@@ -13,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
@@ -22,32 +15,39 @@ var DefaultEndpoints = []string{
 	"http://127.0.0.1:12380", "http://127.0.0.1:22380", "http://127.0.0.1:32380",
 }
 
-// DefaultTimeout bounds a call when nothing else does.
+// DefaultTimeout bounds a call, unless Options or the call's context allow less.
 const DefaultTimeout = 10 * time.Second
 
 // Options are what a client is made with. The zero value is a client of the development cluster.
 type Options struct {
-	// Endpoints are the nodes' addresses, `host:port` or URLs. Any node takes any call; several
-	// let a call go on when a node is away. None: DefaultEndpoints.
+	// Endpoints are addresses of nodes, `host:port` or URLs. Any node takes any call, and names
+	// the others. None: DefaultEndpoints.
 	Endpoints []string
-	Token     string        // sent as a bearer token; "" for none
-	Timeout   time.Duration // of a call with all its repeats; 0: DefaultTimeout
-	HTTP      *http.Client  // nil: one of its own, with a connection pool
+	// Fixed keeps to the endpoints given, although the cluster names more: behind a load balancer,
+	// or where the addresses that nodes advertise are of no use.
+	Fixed bool
+	// Cluster is the id of the cluster. Nodes of any other are refused. "": that of the first node
+	// that answers.
+	Cluster string
+	Token   string // sent as a bearer token; "" for none
+	// Timeout bounds a call with all its repeats; a context can end it sooner. 0: DefaultTimeout.
+	Timeout time.Duration
+	HTTP    *http.Client // copied; nil: one of its own, with a connection pool
 }
 
-// Client calls a cluster. It is safe for use by many goroutines.
+// Client calls a cluster. It is safe for use by many goroutines, and starts none: only a Session
+// has a timer, which keeps it alive.
 type Client struct {
-	endpoints []string
-	token     string
-	timeout   time.Duration
-	http      *http.Client
-	current   atomic.Uint32 // index of the endpoint that answered last
+	pool    pool
+	token   string
+	timeout time.Duration
+	http    *http.Client
 }
 
 // New returns a client. It connects when it is first used. The error is of an endpoint that is no
 // address.
 func New(o Options) (*Client, error) {
-	c := &Client{token: o.Token, timeout: o.Timeout, http: o.HTTP}
+	c := &Client{token: o.Token, timeout: o.Timeout}
 	if c.timeout < 0 {
 		return nil, errors.New("the timeout is negative")
 	}
@@ -57,18 +57,15 @@ func New(o Options) (*Client, error) {
 	if len(o.Endpoints) == 0 {
 		o.Endpoints = DefaultEndpoints
 	}
+	c.pool.fixed, c.pool.cluster = o.Fixed, o.Cluster
 	for _, e := range o.Endpoints {
 		normal, err := normalEndpoint(e)
 		if err != nil {
 			return nil, err
 		}
-		c.endpoints = append(c.endpoints, normal)
+		c.pool.all = append(c.pool.all, &endpoint{url: normal, given: true})
 	}
-	if c.http == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxIdleConns, t.MaxIdleConnsPerHost = 0, 128
-		c.http = &http.Client{Transport: t}
-	}
+	c.http = newHTTP(o.HTTP)
 	return c, nil
 }
 
@@ -85,8 +82,8 @@ func normalEndpoint(e string) (string, error) {
 	return strings.TrimRight(full, "/"), nil
 }
 
-// Endpoints are the addresses, as URLs.
-func (c *Client) Endpoints() []string { return c.endpoints }
+// Endpoints are the addresses in use, as URLs: those given, and those that the cluster told since.
+func (c *Client) Endpoints() []string { return c.pool.urls() }
 
 // Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }

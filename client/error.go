@@ -1,26 +1,25 @@
 package client
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"slices"
 	"strings"
-	"syscall"
+	"time"
 )
 
 // What an error of a call may match, by errors.Is.
 var (
-	// ErrUnknown: the write may have taken effect, or may yet. Repeat it with the key that
-	// Error.RequestID names: it cannot take effect twice.
+	// ErrUnknown: the write may have taken effect, or may yet. Repeat it under the identity that
+	// Error.RequestID, or Error.Seq in a session, names: it cannot take effect twice. Or ask
+	// Client.Settle.
 	ErrUnknown = errors.New("the outcome is unknown")
 	// ErrNotApplied: nothing was done, and nothing will be. Repeating it is safe.
 	ErrNotApplied = errors.New("not applied")
 	// ErrNoSuchStack: there is no stack of that name.
 	ErrNoSuchStack = errors.New("no such stack")
+	// ErrSessionExpired: the session is gone. The write does not execute any more; whether it has,
+	// ErrUnknown and ErrNotApplied tell.
+	ErrSessionExpired = errors.New("the session is gone")
 )
 
 // Outcomes, as Error.Outcome has them.
@@ -29,8 +28,6 @@ const (
 	OutcomeNotApplied = "not_applied"
 	OutcomeUnknown    = "unknown"
 )
-
-var outcomes = []string{OutcomeApplied, OutcomeNotApplied, OutcomeUnknown}
 
 // Codes that the client itself gives; all others are the server's, of docs/errors.md.
 const (
@@ -42,11 +39,18 @@ const (
 	CodeCancelled = "cancelled"
 	// CodeNotDrystone: something else than drystone answered.
 	CodeNotDrystone = "not_drystone"
+	// CodeOtherCluster: a node of another cluster listens at the endpoint.
+	CodeOtherCluster = "other_cluster"
 
+	codeBadRequest     = "bad_request"
 	codeBadKey         = "bad_idempotency_key"
+	codeBootstrapping  = "bootstrapping"
 	codeOutcomeUnknown = "outcome_unknown"
+	codeOverload       = "overload"
+	codeFenced         = "fenced"
 	codeKeyReused      = "key_reused"
 	codeNoSuchStack    = "no_such_stack"
+	codeSessionExpired = "session_expired"
 )
 
 // Error is why a call has no result: a problem that a node reported, or that the client met on
@@ -57,12 +61,19 @@ type Error struct {
 	Status    int    `json:"status"` // HTTP; 0 when the client gave up by itself
 	Detail    string `json:"detail"` // the cause, a sentence
 	Outcome   string `json:"outcome"`
-	RequestID string `json:"request_id"` // of a write: its Idempotency-Key
-	RetrySafe bool   `json:"retry_safe"`
-	Next      string `json:"next"` // what to do about it
-	Endpoint  string `json:"-"`    // who said so; "" when nobody did
+	RequestID string `json:"request_id"` // of a write: its key, or what the node called it
+	RetrySafe bool   `json:"retry_safe"` // a repeat as it was cannot double its effect
+	Next      string `json:"next"`       // what to do about it
+	Endpoint  string `json:"-"`          // who said so; "" when nobody did
 
-	cause error // the context's error, if that ended the call
+	Session string `json:"session,omitempty"` // of a write in one
+	Seq     uint64 `json:"seq,omitempty"`     // its place there: see WriteOptions.Seq
+
+	cause      error         // the context's error, if that ended the call
+	retryAfter time.Duration // the node asks for so long a pause
+	resent     bool          // an earlier copy of the attempt may have arrived
+	unmet      bool          // there was no connection, and it may open none
+	hopeless   bool          // another attempt at this endpoint would end alike
 }
 
 // Error tells the cause, the code, and what became of the request.
@@ -73,14 +84,22 @@ func (e *Error) Error() string {
 	}
 	switch e.Outcome {
 	case OutcomeUnknown:
-		return fmt.Sprintf("%s (%s; the outcome of request %s is unknown)", text, e.Code, e.RequestID)
+		return fmt.Sprintf("%s (%s; the outcome of %s is unknown)", text, e.Code, e.name())
 	case OutcomeNotApplied:
 		return fmt.Sprintf("%s (%s; not applied)", text, e.Code)
 	}
 	return fmt.Sprintf("%s (%s)", text, e.Code)
 }
 
-// Is matches ErrUnknown, ErrNotApplied and ErrNoSuchStack.
+// name is what a person may call the request.
+func (e *Error) name() string {
+	if e.RequestID == "" {
+		return "the request, which has no name,"
+	}
+	return "request " + e.RequestID
+}
+
+// Is matches the variables of this package that begin with Err.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case ErrUnknown:
@@ -89,69 +108,11 @@ func (e *Error) Is(target error) bool {
 		return e.Outcome == OutcomeNotApplied
 	case ErrNoSuchStack:
 		return e.Code == codeNoSuchStack
+	case ErrSessionExpired:
+		return e.Code == codeSessionExpired
 	}
 	return false
 }
 
 // Unwrap gives the context's error, if the context ended the call.
 func (e *Error) Unwrap() error { return e.cause }
-
-// errorOf makes an Error of a reply that is no success.
-func errorOf(endpoint string, status int, header http.Header, body []byte) *Error {
-	e := &Error{}
-	if !strings.HasPrefix(header.Get("Content-Type"), "application/problem+json") ||
-		json.Unmarshal(body, e) != nil || e.Code == "" || !slices.Contains(outcomes, e.Outcome) {
-		return strange(endpoint, status, fmt.Sprintf("%s answers %d %s, but not in the words of "+
-			"drystone: something else listens there, or stands in between.", endpoint, status,
-			http.StatusText(status)))
-	}
-	e.Status, e.Endpoint = status, endpoint
-	return e
-}
-
-// strange is an answer of something that is not drystone: whatever it passed the request on to,
-// it does not say.
-func strange(endpoint string, status int, detail string) *Error {
-	return &Error{
-		Code: CodeNotDrystone, Title: "Something else answered", Status: status,
-		Outcome: OutcomeUnknown, Endpoint: endpoint, RetrySafe: true, Detail: detail,
-		Next: "Check the address of the endpoint, and any proxy on the way.",
-	}
-}
-
-// unreached says in words why an endpoint gave no answer.
-func unreached(endpoint string, sent bool, err error) *Error {
-	e := &Error{
-		Code: CodeUnreachable, Title: "No connection", Outcome: OutcomeNotApplied, RetrySafe: true,
-		Endpoint: endpoint, Detail: endpoint + " " + inWords(err) + ".",
-		Next: "Check that the nodes run (drystone dev status) and that the endpoints are theirs.",
-	}
-	if sent {
-		e.Code, e.Title, e.Outcome = CodeNoAnswer, "No answer", OutcomeUnknown
-		e.Next = "Repeat it with the same key: it cannot take effect twice."
-	}
-	return e
-}
-
-// inWords translates what the network says.
-func inWords(err error) string {
-	var dns *net.DNSError
-	var timeout interface{ Timeout() bool }
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "refuses the connection: nothing listens there"
-	case errors.As(err, &dns):
-		return "has a host name that cannot be resolved"
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return "did not answer in time"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF),
-		errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
-		return "broke the connection before it had answered"
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return "cannot be reached from here"
-	}
-	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
-		err = next // the innermost says it without the request around it
-	}
-	return "could not be asked: " + err.Error()
-}

@@ -71,7 +71,7 @@ func memberPath(id uint64) string { return "/v1/members/" + strconv.FormatUint(i
 func (c *Client) members(ctx context.Context, method, path string, body []byte) (
 	out Members, err error,
 ) {
-	k := call{method: method, path: path, body: body, waits: true}
+	k := call{method: method, path: path, body: body, waits: true, idempotent: true}
 	if len(body) > 0 {
 		k.contentType = "application/json"
 	}

@@ -2,18 +2,24 @@ package client
 
 import (
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
 // node is a server that answers by a script: one step for each request, the last for all others.
+// Who it is it says at any time, aside from the script.
 type node struct {
 	*httptest.Server
+	about  atomic.Value // string: its status
+	number int          // among the members
+
 	mu    sync.Mutex
 	steps []step
 	seen  []seen
@@ -31,12 +37,17 @@ type seen struct {
 func newNode(t *testing.T, steps ...step) *node {
 	t.Helper()
 	n := &node{steps: steps}
+	n.about.Store(`{"cluster_id":"c"}`)
 	n.Server = httptest.NewServer(n)
 	t.Cleanup(n.Close)
 	return n
 }
 
 func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.RequestURI == "/v1/status" {
+		io.WriteString(w, n.about.Load().(string))
+		return
+	}
 	body, _ := io.ReadAll(r.Body)
 	n.mu.Lock()
 	n.seen = append(n.seen, seen{r.Method, r.RequestURI, string(body), r.Header.Clone()})
@@ -117,3 +128,6 @@ func oneKey(t *testing.T, requests []seen) string {
 	}
 	return strings.Trim(key, `"`)
 }
+
+// quiet is where servers log what tests provoke.
+var quiet = log.New(io.Discard, "", 0)

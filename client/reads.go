@@ -145,16 +145,18 @@ func setNumber(q url.Values, name string, n uint64) {
 	}
 }
 
-// stackPath encodes a name as one segment: any name, "." and ".." among them, which some on the
-// way would take for directories.
-func stackPath(name string) string {
+func stackPath(name string) string { return "/v1/stacks/" + segment(name) }
+
+// segment encodes a name as one segment of a path: any name, "." and ".." among them, which some
+// on the way would take for directories.
+func segment(name string) string {
 	switch name {
 	case ".":
-		return "/v1/stacks/%2E"
+		return "%2E"
 	case "..":
-		return "/v1/stacks/%2E%2E"
+		return "%2E%2E"
 	}
-	return "/v1/stacks/" + url.PathEscape(name)
+	return url.PathEscape(name)
 }
 
 type topReply struct {

@@ -19,13 +19,6 @@ const (
 	Bottom End = "bottom"
 )
 
-// WriteOptions are those of every write.
-type WriteOptions struct {
-	// Key is the Idempotency-Key: 1 to 128 visible ASCII characters. A write that is repeated
-	// with its key gets the first one's result. "": the client makes one.
-	Key string
-}
-
 // PushOptions are those of Push.
 type PushOptions struct {
 	WriteOptions

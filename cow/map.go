@@ -91,6 +91,18 @@ func (m *Map[K, V]) Delete(k K) bool {
 	return true
 }
 
+// Min returns the lowest key with its value, and whether there is one.
+func (m *Map[K, V]) Min() (k K, v V, found bool) {
+	n := m.root
+	if n == nil {
+		return k, v, false
+	}
+	for !n.leaf() {
+		n = n.kids[0]
+	}
+	return n.keys[0], n.values[0], true
+}
+
 // All yields every key with its value, in ascending order.
 func (m *Map[K, V]) All() iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {

@@ -65,6 +65,9 @@ func compareMap(t *rapid.T, m *Map[int, int], want map[int]int) {
 	if !slices.Equal(got, keys) {
 		t.Fatalf("All yields %v, not %v", got, keys)
 	}
+	if k, v, found := m.Min(); found != (len(keys) > 0) || found && (k != keys[0] || v != want[k]) {
+		t.Fatalf("Min is %d, %d, %v", k, v, found)
+	}
 	from := rapid.IntRange(-1, 3100).Draw(t, "from")
 	at, _ := slices.BinarySearch(keys, from)
 	got = nil

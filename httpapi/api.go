@@ -69,8 +69,11 @@ func New(s Service, c Config) *API {
 	a.addStacks()
 	a.addSeed()
 	a.addStatus()
+	a.addSessions()
+	a.addRequests()
 	a.addMembers()
 	a.addErrors()
+	a.addOpenAPI()
 	return a
 }
 

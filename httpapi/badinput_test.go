@@ -13,7 +13,7 @@ import (
 func TestBadInput(t *testing.T) {
 	f := newFront(t)
 	f.curl("/v1/stacks/a/push", "1")
-	before := f.service.ops()
+	before := f.service.Ops()
 	const (
 		pushA = "POST /v1/stacks/a/push"
 		popA  = "POST /v1/stacks/a/pop"
@@ -54,6 +54,31 @@ func TestBadInput(t *testing.T) {
 	add(400, "bad_idempotency_key", writes, "", "-", "Idempotency-Key", "a", "Idempotency-Key", "a")
 	for _, h := range []string{"Drystone-Session", "Drystone-Seq", "Drystone-Ack"} {
 		add(400, "bad_request", writes, "", "-", h, "7")
+		for _, bad := range []string{"", "-1", "x", "1.5", "0x1", "18446744073709551616"} {
+			add(400, "bad_request", writes, "", "-", h, bad)
+		}
+	}
+	session := []string{"Drystone-Session", "7", "Drystone-Seq", "2"}
+	add(400, "bad_request", writes, "", "-", append(session, "Drystone-Ack", "2")...)
+	add(400, "bad_request", writes, "", "-", append(session, "Drystone-Seq", "2")...)
+	add(400, "bad_request", writes, "", "-", append(session, "Idempotency-Key", "k")...)
+	add(400, "bad_request", writes, "", "-", "Drystone-Session", "0", "Drystone-Seq", "1")
+	add(400, "bad_request", writes, "", "-", "Drystone-Session", "1", "Drystone-Seq", "0")
+	managing := []string{"POST /v1/sessions", "POST /v1/sessions/7/keepalive", "DELETE /v1/sessions/7",
+		"POST /v1/requests/k/fence", "DELETE /v1/requests/k"}
+	add(400, "bad_request", managing, "", "-", session...)
+	add(400, "bad_parameter", managing, "?x=1", "-")
+	add(415, "unsupported_media_type", managing, "", "x")
+	add(400, "bad_request", []string{"DELETE /v1/requests/7%2F1"}, "", "-")
+	add(400, "bad_request", []string{"POST /v1/requests/k/fence"}, "", "-", "Idempotency-Key", "k")
+	for _, bad := range []string{"0", "-1", "x", "", "7.5"} {
+		add(400, "bad_name", []string{"POST /v1/sessions/" + bad + "/keepalive",
+			"DELETE /v1/sessions/" + bad}, "", "-")
+	}
+	for _, bad := range []string{"", "%20", "%22a", "%22%22", "%ff",
+		strings.Repeat("k", 129)} {
+		add(400, "bad_name", []string{"GET /v1/requests/" + bad, "DELETE /v1/requests/" + bad,
+			"POST /v1/requests/" + bad + "/fence"}, "", "-")
 	}
 	for _, bad := range []string{
 		"?create=maybe", "?create=", "?creat=false", "?create=true&create=true", "?%zz",
@@ -132,7 +157,7 @@ func TestBadInput(t *testing.T) {
 		what := fmt.Sprintf("%s %q %.60q", c.route, c.headers, c.body)
 		t.Run(what, func(t *testing.T) { a.wantProblem(t, c.status, c.code, "not_applied") })
 	}
-	if after := f.service.ops(); after != before {
+	if after := f.service.Ops(); after != before {
 		t.Errorf("%d requests took effect", after-before)
 	}
 }
@@ -189,9 +214,9 @@ func TestValueTooLarge(t *testing.T) {
 	f := newFront(t)
 	settings := rsm.DefaultSettings()
 	settings.MaxValueBytes = 100
-	f.service.set(settings)
+	f.service.Set(settings)
 	over, fits := strings.Repeat("x", 101), strings.Repeat("x", 100)
-	before := f.service.ops()
+	before := f.service.Ops()
 	chunked := func(body string) answer {
 		return f.raw(fmt.Sprintf("POST /v1/stacks/a/push HTTP/1.1\r\nHost: localhost\r\n"+
 			"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(body), body))
@@ -214,18 +239,18 @@ func TestValueTooLarge(t *testing.T) {
 	if line.status != 413 || !strings.HasPrefix(line.body, "value_too_large: ") {
 		t.Errorf("got %d %q", line.status, line.body)
 	}
-	if after := f.service.ops(); after != before {
+	if after := f.service.Ops(); after != before {
 		t.Errorf("%d requests reached the log", after-before)
 	}
 	f.curl("/v1/stacks/a/push", fits).want(t, 200, "{\"size\":1,\"index\":3}\n")
 	chunked(fits).want(t, 200, "{\"size\":2,\"index\":4}\n")
 
 	settings.MaxValueBytes = 101 // raised: at once
-	f.service.set(settings)
+	f.service.Set(settings)
 	f.curl("/v1/stacks/a/push", over).want(t, 200, "{\"size\":3,\"index\":6}\n")
 	chunked(over).want(t, 200, "{\"size\":4,\"index\":7}\n")
 	settings.MaxValueBytes = 50 // lowered: the machine says so first, then the front knows
-	f.service.set(settings)
+	f.service.Set(settings)
 	a := f.curl("/v1/stacks/a/push", fits)
 	a.wantProblem(t, 413, "value_too_large", "not_applied")
 	if a.header.Get("Drystone-Index") != "9" {

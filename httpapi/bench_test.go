@@ -5,11 +5,13 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"drystone/httpapi/httpapitest"
 )
 
 // BenchmarkPush is what the front itself costs: no network, and a log of this process alone.
 func BenchmarkPush(b *testing.B) {
-	api := New(newLocal(b), Config{})
+	api := New(httpapitest.New(), Config{})
 	b.ReportAllocs()
 	for b.Loop() {
 		r := httptest.NewRequest(http.MethodPost, "/v1/stacks/a/push", strings.NewReader("10"))

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"drystone/rsm"
 )
@@ -151,8 +152,25 @@ func (x *Exchange) readUpTo(k bodyKind) ([]byte, error) {
 	}
 }
 
+// How much of a body that was refused is read all the same, and for how long.
+const (
+	drainedMost = 8 << 20
+	drainedFor  = time.Second
+)
+
+// drain reads what the client still sends, if that is not much: where a connection is closed on
+// bytes that nobody read, the client may be told of a reset instead of the answer.
+func (x *Exchange) drain() {
+	if x.r.ContentLength > drainedMost || x.r.Header.Get("Expect") != "" {
+		return
+	}
+	_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(drainedFor))
+	_, _ = io.CopyN(io.Discard, x.r.Body, drainedMost) // whatever ends it
+}
+
 func (x *Exchange) failTooLarge(k bodyKind, n, bound uint64) {
-	x.w.Header().Set("Connection", "close") // the rest of the body is not waited for
+	x.drain()
+	x.w.Header().Set("Connection", "close")
 	if k == rawBody {
 		x.Fail(codeValueTooLarge, fmt.Sprintf("The value has %d bytes or more; the setting "+
 			"max_value_bytes allows %d.", n, bound))

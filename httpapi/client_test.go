@@ -72,7 +72,7 @@ func TestClient(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	s, err := c.Status(ctx, client.StatusOptions{})
-	if err != nil || s.NodeID != 1 || s.Applied != f.service.index {
+	if err != nil || s.NodeID != 1 || s.Applied != f.service.Index {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
@@ -81,6 +81,7 @@ func TestClient(t *testing.T) {
 func TestClientCodes(t *testing.T) {
 	for _, code := range []string{
 		client.CodeUnreachable, client.CodeNoAnswer, client.CodeCancelled, client.CodeNotDrystone,
+		client.CodeOtherCluster,
 	} {
 		if e, ok := Explain(code); !ok || len(e.Statuses) > 0 {
 			t.Errorf("%s: %+v", code, e)
@@ -125,10 +126,11 @@ type badDays struct {
 func (b *badDays) RoundTrip(r *http.Request) (*http.Response, error) {
 	b.day++
 	kind := b.day % 5
-	b.service.with(func(s *local) {
-		s.lose, s.refuse = kind == 1, ""
-		if kind == 3 {
-			s.refuse = rsm.CodeNoLeader
+	b.service.With(func(s *local) {
+		// Rarely what makes the client pause: for as long as it is asked to, a second.
+		s.Lose, s.Refuse = b.day%20 == 1, ""
+		if b.day%20 == 11 {
+			s.Refuse = rsm.CodeNoLeader
 		}
 	})
 	resp, err := b.Transport.RoundTrip(r)

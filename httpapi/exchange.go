@@ -28,10 +28,14 @@ type Exchange struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	key       string // Idempotency-Key; "" for none
-	id        string // names the request in replies; "" until asked for
-	submitted bool   // a write was handed to the service
-	sent      bool   // the reply has begun
+	key        string       // Idempotency-Key; "" for none
+	session    rsm.Identity // of a client session, or zero
+	id         string       // names the request in replies; "" until asked for
+	named      bool         // id is what the node called it: it can be asked for
+	about      string       // what to say when the session that is asked about is gone
+	idempotent bool         // twice does no more than once, whatever its identity
+	submitted  bool         // a write was handed to the service
+	sent       bool         // the reply has begun
 }
 
 // Request is the request as it came.
@@ -89,6 +93,13 @@ func (x *Exchange) Name(i int) (string, bool) {
 		return "", false
 	}
 	return name, x.checkName(name)
+}
+
+// failID says that the path does not name something as it should, which is no name one may choose.
+func (x *Exchange) failID(detail string) {
+	p := newProblem(codeBadName, detail)
+	p.next = "Mend the path."
+	x.fail(p)
 }
 
 func (x *Exchange) checkName(name string) bool {

@@ -21,7 +21,11 @@ func refusal(code rsm.Code, s rsm.Status) string {
 		}
 		return "No answer came from the leader within the deadline. " + leadership(s)
 	case rsm.CodeBootstrapping, rsm.CodeQuarantined:
-		if s.Reason != "" {
+		switch {
+		case s.Reason == "":
+		case s.Health == rsm.HealthNeedsUpgrade:
+			return fmt.Sprintf("Node %d takes no part: %s", s.NodeID, stopped(s.Reason))
+		default:
 			return fmt.Sprintf("Node %d is %s: %s", s.NodeID, code, stopped(s.Reason))
 		}
 	case rsm.CodeDraining:
@@ -29,6 +33,9 @@ func refusal(code rsm.Code, s rsm.Status) string {
 	case rsm.CodeOverload:
 		return fmt.Sprintf("The requests that wait on node %d pass its --max-inflight-bytes. %s",
 			s.NodeID, leadership(s))
+	case rsm.CodeTooManySessions:
+		return fmt.Sprintf("%d sessions are open, and the setting max_sessions allows no more. One "+
+			"that is not used ends after %d ms of log time.", s.Sessions, s.Settings.SessionTTLMs)
 	case rsm.CodeTableFull:
 		return fmt.Sprintf("The cluster keeps %d replies, and another would pass max_requests_bytes "+
 			"(%d). They go after %d ms of log time.", s.Requests, s.Settings.MaxRequestsBytes,
@@ -37,8 +44,17 @@ func refusal(code rsm.Code, s rsm.Status) string {
 	return ""
 }
 
-// leadership says who leads and how many voters answer.
+// leadership says who leads, how many voters answer, and what is wrong with this node's disk: then
+// it has all of them, and yet decides nothing.
 func leadership(s rsm.Status) string {
+	text := leader(s)
+	if s.Health == rsm.HealthDiskFull || s.Health == rsm.HealthDiskStalled {
+		text += fmt.Sprintf(" On node %d, %s", s.NodeID, stopped(s.Reason))
+	}
+	return text
+}
+
+func leader(s rsm.Status) string {
 	if s.LeaderID != 0 && s.LeaderID != s.NodeID {
 		return fmt.Sprintf("Node %d follows %s, the leader of term %d; %s", s.NodeID,
 			address(s, s.LeaderID), s.Term, voters(s))
@@ -80,7 +96,7 @@ func voters(s rsm.Status) string {
 	needed := total/2 + 1
 	text := fmt.Sprintf("%d of %d voters answer, itself included, and %d are needed", heard, total,
 		needed)
-	if s.LeaderID == 0 && heard >= needed {
+	if s.LeaderID == 0 && heard >= needed && s.Health != rsm.HealthDiskStalled {
 		text += ", so an election is due"
 	}
 	switch len(silent) {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"drystone/httpapi/httpapitest"
 	"drystone/rsm"
 )
 
@@ -31,10 +32,10 @@ const smallValue = 100
 
 func newInMemory(t testing.TB) *inMemory {
 	t.Helper()
-	m := &inMemory{t: t, service: newLocal(t)}
+	m := &inMemory{t: t, service: httpapitest.New()}
 	settings := rsm.DefaultSettings()
 	settings.MaxValueBytes = smallValue
-	m.service.set(settings)
+	m.service.Set(settings)
 	m.api = New(m.service, Config{
 		Hosts: []string{"node.example:80"}, Logger: slog.New(slog.NewTextHandler(&m.log, nil)),
 	})
@@ -146,17 +147,16 @@ func wellSaid(t *testing.T, r *http.Request, a answer) (p problemBody) {
 	return p
 }
 
-// days are what a request may meet.
-var days = []func(*local){
-	fine, func(s *local) { s.lose = true }, refusing(rsm.CodeNoLeader), refusing(rsm.CodeOverload),
-	refusing(rsm.CodeQuarantined), leaderless(contact(0, -1, 9000)),
-	func(s *local) { s.view.Commit = 1 << 40 },
+// weather is what a request may meet.
+var weather = []func(*local){
+	fine, func(s *local) { s.Lose = true }, refusing(rsm.CodeNoLeader), refusing(rsm.CodeOverload),
+	refusing(rsm.CodeQuarantined), leaderless(httpapitest.Contact(0, -1, 9000)),
+	func(s *local) { s.View.Commit = 1 << 40 },
 	adminRefuses(rsm.CodeUnsafeChange, "2 of 3 answer"),
 	func(s *local) { // values of any size
 		settings := rsm.DefaultSettings()
 		settings.MaxValueBytes = 1 << 63
-		s.execute(rsm.Request{Kind: rsm.SettingsCommand,
-			Command: rsm.EncodeSettings(nil, rsm.SettingsChange{Settings: settings})})
+		s.Set(settings)
 	},
 }
 
@@ -185,7 +185,7 @@ func FuzzHTTP(f *testing.F) {
 		f.Add(uint8(0), s.method, s.target, s.lines, s.body)
 		f.Add(uint8(len(s.body)), s.method, s.target, s.lines, s.body)
 	}
-	f.Add(uint8(len(days)-1), "POST", "/v1/stacks/b/push",
+	f.Add(uint8(len(weather)-1), "POST", "/v1/stacks/b/push",
 		"Content-Type: application/octet-stream\r\nTransfer-Encoding: chunked",
 		"3\r\na\xff\x00\r\n0\r\n\r\n")
 	f.Fuzz(func(t *testing.T, day uint8, method, target, lines, body string) {
@@ -193,9 +193,9 @@ func FuzzHTTP(f *testing.F) {
 		m.call("POST", "/v1/stacks/a/push", "1", "Idempotency-Key: k1")
 		m.call("POST", "/v1/stacks/a/push", "\xff")
 		m.call("PUT", "/v1/stacks/b", "")
-		m.service.with(days[int(day)%len(days)])
+		weather[int(day)%len(weather)](m.service)
 		m.api.maxValue.Store(0) // as after a start
-		index, asked := m.service.index, len(m.service.admin.asked)
+		index, asked := m.service.Index, len(m.service.Admins)
 
 		text := requestText(method, target, lines, body)
 		r, a, ok := m.ask(text)
@@ -213,14 +213,14 @@ func FuzzHTTP(f *testing.F) {
 		}
 		read := r.Method == http.MethodGet || r.Method == http.MethodHead
 		refused := p.Outcome == notApplied && a.header.Get("Drystone-Index") == ""
-		if m.service.index != index && (read || refused) {
+		if m.service.Index != index && (read || refused) {
 			t.Error("it changed something")
 		}
-		if refused && !read && p.Code != string(m.service.admin.reply.Code) &&
-			len(m.service.admin.asked) != asked {
+		if refused && !read && p.Code != string(m.service.Admin.Code) &&
+			len(m.service.Admins) != asked {
 			t.Error("it was refused, and reached the members")
 		}
-		logged := m.service.index != index || a.header.Get("Idempotency-Replayed") != ""
+		logged := m.service.Index != index || a.header.Get("Idempotency-Replayed") != ""
 		if logged && r.Header.Get("Idempotency-Key") != "" && (a.status < 400 || p.Outcome == applied) {
 			m.repeated(t, text, a)
 		}
@@ -233,10 +233,10 @@ func FuzzHTTP(f *testing.F) {
 // repeated asks once more, under the same key.
 func (m *inMemory) repeated(t *testing.T, text string, first answer) {
 	t.Helper()
-	ops := m.service.ops()
+	ops := m.service.Ops()
 	_, again, _ := m.ask(text)
 	again.want(t, first.status, first.body)
-	if again.header.Get("Idempotency-Replayed") != "true" || m.service.ops() != ops {
+	if again.header.Get("Idempotency-Replayed") != "true" || m.service.Ops() != ops {
 		t.Errorf("a repeat takes effect: %v", again.header)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"drystone/httpapi/httpapitest"
 	"drystone/rsm"
 )
 
@@ -110,7 +111,7 @@ func FuzzHost(f *testing.F) {
 		f.Add(host)
 	}
 	f.Fuzz(func(t *testing.T, host string) {
-		a := New(newLocal(t), Config{Hosts: []string{"http://node.example:80/x", "10.0.0.1:1", ":80"}})
+		a := New(httpapitest.New(), Config{Hosts: []string{"http://node.example:80/x", "10.0.0.1:1", ":80"}})
 		known := a.knows(hostOf(host), &http.Request{Host: host})
 		u, err := url.Parse("http://" + host)
 		if err != nil || u.Host != host || u.Host == "" {
@@ -175,7 +176,7 @@ func FuzzPeersWords(f *testing.F) {
 			return
 		}
 		m := newInMemory(t)
-		m.service.with(func(s *local) { s.admin.reply, s.refuse = r, r.Code })
+		m.service.With(func(s *local) { s.Admin, s.Refuse = r, r.Code })
 		a := m.call("DELETE", "/v1/members/2", "")
 		if r.Code == "" {
 			if a.status != 200 || !json.Valid([]byte(a.body)) {

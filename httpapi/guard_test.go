@@ -49,7 +49,7 @@ func TestCrossOrigin(t *testing.T) {
 		{"Sec-Fetch-Site", "same-origin", "Origin", own},
 		{"Sec-Fetch-Site", "none"},
 	}
-	before := f.service.ops()
+	before := f.service.Ops()
 	for _, headers := range refused {
 		f.curl("/v1/stacks/a/push", "1", headers...).wantProblem(t, 403, "cross_origin", "not_applied")
 		for method, path := range map[string]string{
@@ -69,7 +69,7 @@ func TestCrossOrigin(t *testing.T) {
 			t.Errorf("GET with %v: %d %v", headers, a.status, a.header)
 		}
 	}
-	if f.service.ops() != before {
+	if f.service.Ops() != before {
 		t.Error("a refused write took effect")
 	}
 	for _, headers := range admitted {

@@ -10,13 +10,19 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"drystone/httpapi/httpapitest"
 )
+
+// local is a node without a cluster.
+type local = httpapitest.Service
 
 // front is a served front, called over a real connection.
 type front struct {
 	t       testing.TB
 	service *local
 	api     *API
+	held    *contract // every exchange is held against openapi.json
 	address string
 	log     *bytes.Buffer
 	client  *http.Client
@@ -24,7 +30,7 @@ type front struct {
 
 func newFront(t *testing.T, hosts ...string) *front {
 	t.Helper()
-	f := &front{t: t, service: newLocal(t), log: &bytes.Buffer{}}
+	f := &front{t: t, service: httpapitest.New(), log: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(f.log, nil))
 	f.api = New(f.service, Config{Hosts: hosts, Logger: log, Version: "test"})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -32,7 +38,8 @@ func newFront(t *testing.T, hosts ...string) *front {
 		t.Fatal(err)
 	}
 	f.address = listener.Addr().String()
-	server := NewServer(f.api, log)
+	f.held = newContract(f.api)
+	server := NewServer(f.held, log)
 	done := make(chan struct{})
 	go func() {
 		server.Serve(listener)
@@ -44,6 +51,9 @@ func newFront(t *testing.T, hosts ...string) *front {
 		transport.CloseIdleConnections()
 		server.Close()
 		<-done
+		if broken := f.held.end(); broken != "" {
+			t.Errorf("not as openapi.json has it:\n%s", broken)
+		}
 	})
 	return f
 }

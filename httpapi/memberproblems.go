@@ -47,7 +47,7 @@ var memberExplanations = []Explanation{
 		[]string{notApplied},
 		"Too few of the voters that would be left answer now: no majority of them could decide " +
 			"anything.",
-		fateNothing, "Bring the voters that `detail` counts back first, or let other nodes join.",
+		fateNothing, "Bring the silent voters back first, or let other nodes join.",
 	}, {
 		"transfer_failed", []int{http.StatusServiceUnavailable}, "Leadership was not taken over",
 		[]string{notApplied},

@@ -84,7 +84,7 @@ func (x *Exchange) administer(who Administrator, op rsm.AdminOp) {
 func (x *Exchange) memberNumber(id *uint64) bool {
 	n, err := strconv.ParseUint(x.params[0], 10, 64)
 	if err != nil || n == 0 {
-		x.Fail(codeBadName, fmt.Sprintf("A member is named by its number, from 1 on, not by %s.",
+		x.failID(fmt.Sprintf("A member is named by its number, from 1 on, not by %s.",
 			quoted(x.params[0])))
 		return false
 	}
@@ -106,15 +106,20 @@ func (x *Exchange) readAny(fields ...jsonField) bool {
 }
 
 func (x *Exchange) failAdmin(r rsm.AdminReply) {
-	detail := ""
-	if s, ok := x.status(); ok {
-		detail = refusal(r.Code, s)
-	}
-	if detail == "" && r.Detail != "" {
+	var detail []string
+	if r.Detail != "" {
 		first, n := utf8.DecodeRuneInString(r.Detail)
-		detail = stopped(string(unicode.ToUpper(first)) + r.Detail[n:])
+		detail = []string{stopped(string(unicode.ToUpper(first)) + r.Detail[n:])}
 	}
-	p := newProblem(r.Code, detail)
+	if s, ok := x.status(); ok {
+		switch {
+		case r.Detail == "":
+			detail = append(detail, refusal(r.Code, s))
+		case r.Code == rsm.CodeNoLeader:
+			detail = append(detail, leadership(s))
+		}
+	}
+	p := newProblem(r.Code, strings.Join(detail, " "))
 	if r.Outcome == rsm.Unknown {
 		p.outcome, p.retrySafe = unknown, true
 		p.next = "Look at `GET /v1/members`, and repeat it if it is not done: nothing is done twice."

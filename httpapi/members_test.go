@@ -1,29 +1,14 @@
 package httpapi
 
 import (
-	"context"
 	"testing"
 
 	"drystone/rsm"
 )
 
-// administration is what a local says to whoever asks about members, and what it was asked.
-type administration struct {
-	reply rsm.AdminReply
-	asked []rsm.AdminRequest
-}
-
-func (s *local) Administer(ctx context.Context, q rsm.AdminRequest) rsm.AdminReply {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.noteDeadline(ctx)
-	s.admin.asked = append(s.admin.asked, q)
-	return s.admin.reply
-}
-
 func adminRefuses(code rsm.Code, detail string) func(*local) {
 	return func(s *local) {
-		s.admin.reply = rsm.AdminReply{Code: code, Detail: detail, Outcome: rsm.NotApplied}
+		s.Admin = rsm.AdminReply{Code: code, Detail: detail, Outcome: rsm.NotApplied}
 	}
 }
 
@@ -55,7 +40,7 @@ var memberScenes = []scene{
 	{"transfer_failed", adminRefuses(rsm.CodeTransferFailed, "node 2 did not take over"),
 		asking("POST", "/v1/leader/transfer", `{"to":2}`)},
 	{"outcome_unknown_member", func(s *local) {
-		s.admin.reply = rsm.AdminReply{Code: rsm.CodeOutcomeUnknown, Outcome: rsm.Unknown,
+		s.Admin = rsm.AdminReply{Code: rsm.CodeOutcomeUnknown, Outcome: rsm.Unknown,
 			Detail: "the change was begun, and a majority has not confirmed it yet"}
 	}, asking("POST", "/v1/members/2/replace", "")},
 	{"bad_name_member", fine, asking("DELETE", "/v1/members/two", "")},
@@ -65,8 +50,8 @@ var memberScenes = []scene{
 // TestMembers: each route asks for what it says, and answers with the members.
 func TestMembers(t *testing.T) {
 	f := newFront(t)
-	f.service.with(func(s *local) {
-		s.admin.reply = rsm.AdminReply{Outcome: rsm.Applied, Index: 7, Term: 3, Leader: 1,
+	f.service.With(func(s *local) {
+		s.Admin = rsm.AdminReply{Outcome: rsm.Applied, Index: 7, Term: 3, Leader: 1,
 			Members: []rsm.MemberStatus{{ID: 1, Peer: "p:1", Voter: true}}, Removed: []uint64{4}}
 	})
 	for _, c := range []struct {
@@ -88,8 +73,8 @@ func TestMembers(t *testing.T) {
 		got.want(t, 200, `{"members":[{"id":1,"peer":"p:1","http":"","resp":"","voter":true,`+
 			`"match":null,"lag":null,"contact_ms":null}],"leader_id":1,"joint":false,"invited":[],`+
 			`"removed":[4],"index":7}`+"\n")
-		f.service.with(func(s *local) {
-			if last := s.admin.asked[len(s.admin.asked)-1]; last != c.want {
+		f.service.With(func(s *local) {
+			if last := s.Admins[len(s.Admins)-1]; last != c.want {
 				t.Errorf("%s %s asks for %+v", c.method, c.path, last)
 			}
 		})

@@ -1,211 +1,17 @@
 package httpapi
 
 import (
-	"bytes"
 	"flag"
-	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"drystone/rsm"
-	"drystone/store"
 )
 
 var update = flag.Bool("update", false, "write golden files and docs/errors.md anew")
-
-// scene is one way to an error, as a user would meet it.
-type scene struct {
-	name string
-	day  func(*local) // what is wrong with the cluster
-	ask  func(*front) answer
-}
-
-func contact(ms ...int) (members []rsm.MemberStatus) {
-	for i, n := range ms {
-		m := rsm.MemberStatus{ID: uint64(i + 1), HTTP: fmt.Sprintf("127.0.0.1:%d2380", i+1), Voter: true}
-		if n >= 0 {
-			since := uint64(n)
-			m.ContactMs = &since
-		}
-		members = append(members, m)
-	}
-	return members
-}
-
-func refusing(code rsm.Code) func(*local) { return func(s *local) { s.refuse = code } }
-
-func leaderless(members []rsm.MemberStatus) func(*local) {
-	return func(s *local) {
-		s.refuse, s.view.LeaderID, s.view.Members = rsm.CodeNoLeader, 0, members
-		s.view.Health = rsm.HealthNoLeader
-	}
-}
-
-func get(path string, headers ...string) func(*front) answer {
-	return func(f *front) answer { return f.call("GET", path, nil, headers...) }
-}
-
-func pushing(headers ...string) func(*front) answer {
-	return func(f *front) answer { return f.curl("/v1/stacks/jobs/push", "10", headers...) }
-}
-
-func pushingJSON(body string) func(*front) answer {
-	return func(f *front) answer { return f.json("POST", "/v1/stacks/jobs/push", body) }
-}
-
-func curling(path, body string) func(*front) answer {
-	return func(f *front) answer { return f.curl(path, body) }
-}
-
-func fine(*local) {}
-
-var scenes = append(memberScenes, []scene{
-	{"bad_request", fine, pushingJSON(`{"values":[]}`)},
-	{"bad_request_count", fine, func(f *front) answer {
-		return f.json("POST", "/v1/stacks/jobs/pop", `{"count":-1}`)
-	}},
-	{"bad_request_wait", fine, func(f *front) answer {
-		return f.json("POST", "/v1/stacks/jobs/pop", `{"wait_ms":500}`)
-	}},
-	{"bad_request_session", fine, pushing("Drystone-Session", "12")},
-	{"bad_name", fine, get("/v1/stacks/%ff")},
-	{"bad_name_long", fine, get("/v1/stacks/" + strings.Repeat("n", 600))},
-	{"bad_json", fine, pushingJSON(`{"values":["1"}`)},
-	{"bad_json_number", fine, pushingJSON(`{"values":[10]}`)},
-	{"unknown_field", fine, pushingJSON(`{"value":["1"]}`)},
-	{"bad_parameter", fine, get("/v1/stacks/jobs?consistancy=stale")},
-	{"bad_parameter_limit", fine, get("/v1/stacks?limit=0")},
-	{"empty_body", fine, curling("/v1/stacks/jobs/push", "")},
-	{"bad_idempotency_key", fine, pushing("Idempotency-Key", "two words")},
-	{"bad_timeout", fine, pushing("Drystone-Timeout", "1h")},
-	{"bad_command", refusing(rsm.CodeBadCommand), pushing()},
-	{"foreign_host", fine, get("/v1/stacks", "Host", "evil.example:80")},
-	{"cross_origin", fine, pushing("Origin", "http://evil.example", "Sec-Fetch-Site", "cross-site")},
-	{"not_found", fine, get("/v1/stacks/a/b/top")},
-	{"no_such_stack", fine, get("/v1/stacks/jobs/top")},
-	{"no_such_stack_in_the_log", fine, func(f *front) answer {
-		return f.call("POST", "/v1/stacks/jobs/pop", nil)
-	}},
-	{"method_not_allowed", fine, get("/v1/stacks/jobs/push")},
-	{"body_timeout", fine, func(f *front) answer {
-		return f.raw("POST /v1/stacks/jobs/push HTTP/1.1\r\nHost: localhost\r\n" +
-			"Drystone-Timeout: 60ms\r\nContent-Length: 100\r\n\r\nslow")
-	}},
-	{"outcome_unknown_keyed", func(s *local) { s.lose = true }, pushing("Idempotency-Key", "k1")},
-	{"outcome_unknown_unkeyed", func(s *local) {
-		s.lose = true
-		s.view.LeaderID, s.view.Members = 0, contact(0, -1, 9000)
-	}, pushing()},
-	{"wrong_type", func(s *local) {
-		s.reply = store.EncodeReply(nil, store.Reply{Code: store.WrongType})
-	}, pushing()},
-	{"session_expired", refusing(rsm.CodeSessionExpired), pushing()},
-	{"value_too_large", fine, curling("/v1/stacks/jobs/push", strings.Repeat("x", 1<<20+1))},
-	{"unsupported_media_type", fine, func(f *front) answer {
-		return f.curl("/v1/stacks/jobs/pop", `{"count":2}`)
-	}},
-	{"key_reused", fine, func(f *front) answer {
-		f.curl("/v1/stacks/jobs/push", "1", "Idempotency-Key", "k1")
-		return f.curl("/v1/stacks/jobs/push", "2", "Idempotency-Key", "k1")
-	}},
-	{"overload", refusing(rsm.CodeOverload), pushing()},
-	{"table_full", refusing(rsm.CodeTableFull), pushing("Idempotency-Key", "k1")},
-	{"internal", fine, get("/panic")},
-	{"no_leader_alone", leaderless(contact(0, -1, -1)), pushing()},
-	{"no_leader_elects", leaderless(contact(0, 20, 5)), pushing()},
-	{"no_leader_one_silent", leaderless(contact(0, 20, 5_000)), pushing()},
-	{"no_leader_silent_majority", leaderless(contact(0, 5_000, 3_000, -1, 10)), get("/v1/stacks")},
-	{"no_leader_answer", func(s *local) {
-		s.refuse, s.view.LeaderID, s.view.Members = rsm.CodeNoLeader, 2, contact(0, 10, 60_000)
-	}, get("/v1/stacks/jobs")},
-	{"no_leader_too_stale", leaderless(contact(0, -1, -1)),
-		get("/v1/stacks/jobs?consistency=stale&max_stale=500ms")},
-	{"deadline_passed", refusing(rsm.CodeExpired), pushing()},
-	{"draining", refusing(rsm.CodeDraining), pushing()},
-	{"bootstrapping", func(s *local) {
-		s.refuse = rsm.CodeBootstrapping
-		s.view.Reason = "the first start waits for node 2, node 3"
-	}, pushing()},
-	{"quarantined", func(s *local) {
-		s.refuse, s.view.Reason = rsm.CodeQuarantined, "segment 4 is damaged at byte 4096"
-	}, get("/v1/stacks/jobs")},
-	{"behind", fine, get("/v1/stacks/jobs?min_index=99")},
-	{"behind_status", fine, get("/v1/status?applied=99", "Drystone-Timeout", "20ms")},
-	{"unnamed_code", refusing("made_up"), pushing()},
-	{"no_leader_status_fails", func(s *local) {
-		s.refuse, s.statusErr = rsm.CodeNoLeader, fmt.Errorf("down")
-	}, pushing()},
-	{"status_fails", func(s *local) { s.statusErr = fmt.Errorf("the node has stopped") },
-		get("/v1/status")},
-	{"line_no_such_stack", fine, curling("/sPop", "1")},
-	{"line_bad_request", fine, curling("/sPush", "1")},
-	{"line_no_leader", leaderless(contact(0, -1, -1)), curling("/sPush", "1,10")},
-	{"line_outcome_unknown", func(s *local) { s.lose = true }, curling("/sPush", "1,10")},
-	{"line_method_not_allowed", fine, get("/sPop")},
-	{"line_cross_origin", fine, func(f *front) answer {
-		return f.curl("/sPush", "1,10", "Origin", "null")
-	}},
-}...)
-
-var ownID = regexp.MustCompile(`front-[0-9a-z]+`)
-
-// goldenHeaders are those of an error that clients act on.
-var goldenHeaders = []string{"Content-Type", "Retry-After", "Allow", "Deprecation", "Link",
-	"Drystone-Request-Id", "Drystone-Index", "Idempotency-Replayed"}
-
-func (a answer) golden() []byte {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "%d %s\n", a.status, http.StatusText(a.status))
-	for _, name := range goldenHeaders {
-		if v := a.header.Get(name); v != "" {
-			fmt.Fprintf(&b, "%s: %s\n", name, v)
-		}
-	}
-	b.WriteString("\n" + a.body)
-	return ownID.ReplaceAll(b.Bytes(), []byte("front-…"))
-}
-
-// Every error reads as its golden file has it, and every code of the table is met on the way.
-func TestProblems(t *testing.T) {
-	met := map[string]bool{}
-	for _, s := range scenes {
-		t.Run(s.name, func(t *testing.T) {
-			f := newFront(t)
-			f.api.Handle("GET", "/panic", func(*Exchange) { panic("boom") })
-			f.service.with(s.day)
-			got := s.ask(f).golden()
-			if m := regexp.MustCompile(`"code":"([a-z_]+)"`).FindSubmatch(got); m != nil {
-				met[string(m[1])] = true
-			}
-			for _, bare := range []string{"context deadline", "EOF", "refused\"", "%!", "<nil>"} {
-				if strings.Contains(string(got), bare) {
-					t.Errorf("the reply has the words of a library: %q in %s", bare, got)
-				}
-			}
-			file := filepath.Join("testdata", "problems", s.name+".txt")
-			if *update {
-				writeFile(t, file, got)
-			}
-			if want, _ := os.ReadFile(file); !bytes.Equal(got, want) {
-				t.Errorf("got\n%s\nwant\n%s\n(-update writes it anew)", got, want)
-			}
-		})
-	}
-	for _, e := range Explanations() {
-		if len(e.Statuses) > 0 && !met[e.Code] {
-			t.Errorf("no scene shows %s", e.Code)
-		}
-	}
-	files, _ := filepath.Glob("testdata/problems/*.txt")
-	if len(files) != len(scenes) {
-		t.Errorf("%d golden files for %d scenes", len(files), len(scenes))
-	}
-}
 
 func writeFile(t *testing.T, name string, data []byte) {
 	t.Helper()
@@ -242,6 +48,7 @@ func TestTableOfErrors(t *testing.T) {
 		rsm.CodeKeyReused, rsm.CodeTableFull, rsm.CodeExpired, rsm.CodeSessionExpired,
 		rsm.CodeBadCommand, rsm.CodeNoLeader, rsm.CodeOverload, rsm.CodeDraining,
 		rsm.CodeBootstrapping, rsm.CodeQuarantined, rsm.CodeOutcomeUnknown,
+		rsm.CodeTooManySessions, rsm.CodeFenced, rsm.CodeReplyForgotten, rsm.CodeWindowFull,
 	} {
 		if _, ok := Explain(string(code)); !ok {
 			t.Errorf("%s is not explained", code)

@@ -58,13 +58,13 @@ const (
 
 // explanations is the one table of errors: what HTTP answers, what `drystone explain` says, and
 // what docs/errors.md holds. Ordered by status; what the client says without an answer comes last.
-var explanations = byStatus(memberExplanations, []Explanation{
+var explanations = byStatus(slices.Concat(memberExplanations, sessionExplanations), []Explanation{
 	{
 		"bad_request", []int{http.StatusBadRequest}, "The request makes no sense",
 		[]string{notApplied},
 		"A field has a value it cannot have (a count of 0, an end that is neither top nor bottom), " +
 			"or a header asks for something this server does not do.",
-		fateNothing, "Mend what `detail` names.",
+		fateNothing, "Mend what the message names.",
 	}, {
 		"bad_name", []int{http.StatusBadRequest}, "The name cannot be used", []string{notApplied},
 		"Names are 1 to 512 bytes of UTF-8. In a path they are percent-encoded.",
@@ -76,20 +76,20 @@ var explanations = byStatus(memberExplanations, []Explanation{
 		"The body was typed application/json, and is malformed, has a field twice, goes on after " +
 			"its end, or has a field of another type.",
 		fateNothing,
-		"Mend the body; `detail` says at which byte. To push the bytes of the body as they are, " +
+		"Mend the body; the message says at which byte. To push the bytes of the body as they are, " +
 			"leave the Content-Type out.",
 	}, {
 		"unknown_field", []int{http.StatusBadRequest}, "The body has a field that means nothing here",
 		[]string{notApplied},
 		"A field that this route does not know: often a spelling mistake, which would otherwise " +
 			"be ignored in silence.",
-		fateNothing, "Leave the field out, or spell it as `detail` lists them.",
+		fateNothing, "Leave the field out, or spell it as the message lists them.",
 	}, {
 		"bad_parameter", []int{http.StatusBadRequest}, "A query parameter is wrong",
 		[]string{notApplied},
 		"A parameter after the `?` is unknown to this route, given twice, or has a value it cannot " +
 			"have.",
-		fateNothing, "Mend the parameter that `detail` names.",
+		fateNothing, "Mend the parameter that the message names.",
 	}, {
 		"empty_body", []int{http.StatusBadRequest}, "There is no value", []string{notApplied},
 		"A push without a body: most likely the data was forgotten.",
@@ -158,20 +158,14 @@ var explanations = byStatus(memberExplanations, []Explanation{
 		"It may have taken effect, or may yet. 504 is the answer to a request with an " +
 			"Idempotency-Key, which a repeat cannot double. Without a key the answer is 409, because " +
 			"client libraries repeat a 504 by themselves.",
-		"With an Idempotency-Key: repeat it with the same key, on any node. Without one: read what " +
-			"it would have changed before you repeat it, and give the next request a key.",
+		"With an Idempotency-Key: repeat it with the same key, on any node. In a session: with the " +
+			"same number. In any case `POST /v1/requests/{id}/fence` tells what became of it, and keeps it " +
+			"from taking effect later; `GET /v1/requests/{id}` only tells.",
 	}, {
 		"wrong_type", []int{http.StatusConflict}, "The name stands for something of another type",
 		[]string{applied, notApplied},
 		"Stacks, keys and decisions share one space of names, and each name has one type.",
 		fateInLog, "Use another name, or delete what stands there.",
-	}, {
-		"session_expired", []int{http.StatusGone}, "The session is gone",
-		[]string{unknown, notApplied},
-		"The session was not used for longer than session_ttl, or was closed.",
-		"This sequence number will never execute later. If it was its first attempt, it was not " +
-			"applied; an earlier attempt may have been.",
-		"Open a session, and read what the request would have changed before you repeat it.",
 	}, {
 		"value_too_large", []int{http.StatusRequestEntityTooLarge}, "The value is too large",
 		[]string{notApplied},
@@ -234,7 +228,7 @@ var explanations = byStatus(memberExplanations, []Explanation{
 		"bootstrapping", []int{http.StatusServiceUnavailable}, "The cluster is not formed yet",
 		[]string{notApplied},
 		"At its first start a node takes part once it has met every node of --cluster.",
-		fateNothing, "Start the nodes that `detail` names, and repeat it.",
+		fateNothing, "Start the nodes that it waits for, and repeat it.",
 	}, {
 		"quarantined", []int{http.StatusServiceUnavailable}, "The node takes no part",
 		[]string{notApplied},
@@ -268,6 +262,11 @@ var explanations = byStatus(memberExplanations, []Explanation{
 		"Another service listens at the endpoint, or a proxy on the way answered in its own words.",
 		"A proxy may have passed a write on before it answered. A read has no effect.",
 		"Check the addresses in `--endpoints`, and any proxy on the way.",
+	}, {
+		"other_cluster", nil, "The node belongs to another cluster", []string{notApplied},
+		"A node of another cluster listens at the endpoint: the addresses are mixed up, or the cluster " +
+			"was restored or made anew. A repeat of a write would be executed there as new.",
+		fateNothing, "Check the addresses in `--endpoints`. A program makes a new client for a new cluster.",
 	},
 })
 

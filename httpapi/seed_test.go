@@ -98,10 +98,10 @@ func TestSeedMethods(t *testing.T) {
 				t.Errorf("%s %s: %d %v %q", method, call, a.status, a.header, a.body)
 			}
 		}
-		f.service.with(refusing(rsm.CodeNoLeader))
+		f.service.With(refusing(rsm.CodeNoLeader))
 		if a := f.curl(call, "1,10"); a.status != 503 || !strings.HasPrefix(a.body, "no_leader: ") {
 			t.Errorf("%s without a leader: %d %q", call, a.status, a.body)
 		}
-		f.service.with(refusing(""))
+		f.service.With(refusing(""))
 	}
 }

@@ -131,13 +131,13 @@ func TestDeadlineReachesTheService(t *testing.T) {
 			func() { f.curl("/v1/stacks/a/push", "1", "Drystone-Timeout", given) },
 			func() { f.call("GET", "/v1/stacks/a", nil, "Drystone-Timeout", given) },
 		} {
-			if ask(); f.service.left > most || f.service.left < most-time.Second {
-				t.Errorf("%s: the service has %v", given, f.service.left)
+			if ask(); f.service.Left > most || f.service.Left < most-time.Second {
+				t.Errorf("%s: the service has %v", given, f.service.Left)
 			}
 		}
 	}
 	f.call("GET", "/v1/stacks/a", nil)
-	if left := f.service.left; left > 9950*time.Millisecond || left < 8*time.Second {
+	if left := f.service.Left; left > 9950*time.Millisecond || left < 8*time.Second {
 		t.Errorf("by default the service has %v", left)
 	}
 }

@@ -52,25 +52,36 @@ func (x *Exchange) ask(q store.Query, stack string, o rsm.ReadOptions) (store.Re
 	return reply, true
 }
 
-// failStore puts into words what the store answered. What is decided in the log must read the
-// same for ever, so only the code and the command may go into it.
 func (x *Exchange) failStore(code store.Code, stack, outcome string) {
-	var p problem
+	if code == store.TooLarge {
+		x.api.maxValue.Store(0) // it is not what this front believed
+	}
+	x.fail(storeProblem(code, stack, outcome))
+}
+
+// storeProblem puts into words what the store answered. What is decided in the log must read the
+// same for ever, so only the code and the command may go into it. stack is "" when it is not known.
+func storeProblem(code store.Code, stack, outcome string) problem {
+	detail := func(format string) string {
+		if stack == "" {
+			return ""
+		}
+		return fmt.Sprintf(format, quoted(stack))
+	}
 	switch code {
 	case store.NoSuchStack:
-		p = newProblem(codeNoSuchStack, "There is no stack "+quoted(stack)+".")
+		p := newProblem(codeNoSuchStack, detail("There is no stack %s."))
 		p.outcome = outcome
+		return p
 	case store.WrongType:
-		p = newProblem(codeWrongType, "The name "+quoted(stack)+" stands for something that is no "+
-			"stack.")
+		p := newProblem(codeWrongType, detail("The name %s stands for something that is no stack."))
 		p.outcome = outcome
+		return p
 	case store.TooLarge:
-		x.api.maxValue.Store(0) // it is not what this front believed
-		p = newProblem(codeValueTooLarge, "A value is larger than the setting max_value_bytes allows.")
-	default:
-		p = newProblem(codeBadRequest, "The store refuses a name or a count of this request.")
+		return newProblem(codeValueTooLarge,
+			"A value is larger than the setting max_value_bytes allows.")
 	}
-	x.fail(p)
+	return newProblem(codeBadRequest, "The store refuses a name or a count of this request.")
 }
 
 func createStack(x *Exchange) {

@@ -87,8 +87,8 @@ func TestStackRoutes(t *testing.T) {
 			t.Errorf("%s %s: the headers are not those of its kind: %v", s.method, s.path, a.header)
 		}
 	}
-	if f.service.deadlines != len(steps) {
-		t.Errorf("%d of %d calls had a deadline", f.service.deadlines, len(steps))
+	if f.service.Deadlines != len(steps) {
+		t.Errorf("%d of %d calls had a deadline", f.service.Deadlines, len(steps))
 	}
 }
 
@@ -123,7 +123,7 @@ func TestValuesAreBytes(t *testing.T) {
 		"\x00\x01\x1f\x7f", "\xff\xfe\x00", "half \xc3", "100%", "a=b&c=d", strings.Repeat("x", 1<<16),
 	} {
 		f.curl("/v1/stacks/v/push", value).want(t, 200,
-			fmt.Sprintf("{\"size\":1,\"index\":%d}\n", f.service.index))
+			fmt.Sprintf("{\"size\":1,\"index\":%d}\n", f.service.Index))
 		a := f.call("GET", "/v1/stacks/v/top", nil, "Accept", "application/octet-stream")
 		a.want(t, 200, value)
 		if a.header.Get("Content-Type") != "application/octet-stream" {
@@ -203,7 +203,7 @@ func TestReadOptions(t *testing.T) {
 	} {
 		for _, path := range []string{"", "/top", "/size", "/items"} {
 			a := f.call("GET", "/v1/stacks/a"+path+c.query, nil)
-			got := f.service.asked[len(f.service.asked)-1]
+			got := f.service.Reads[len(f.service.Reads)-1]
 			stale := a.header.Get("Drystone-Stale-Ms")
 			if a.status != 200 || got != c.want || (stale == "7") != (c.want.Consistency == rsm.Stale) {
 				t.Errorf("%s%s: %d, asked %+v, stale %q", path, c.query, a.status, got, stale)

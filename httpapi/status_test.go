@@ -35,7 +35,7 @@ func TestStatus(t *testing.T) {
 	if a.header.Get("Drystone-Index") != "1" || a.header.Get("Drystone-Term") != "3" {
 		t.Errorf("headers %v", a.header)
 	}
-	f.service.with(func(s *local) { s.view = rsm.Status{} })
+	f.service.With(func(s *local) { s.View = rsm.Status{} })
 	if s := check(f.call("GET", "/v1/status", nil)); s["version"] != "test" {
 		t.Errorf("version %v", s["version"])
 	}
@@ -64,17 +64,17 @@ func TestHealth(t *testing.T) {
 		code string // "": ready
 	}{
 		{"ok", fine, ""},
-		{"degraded", func(s *local) { s.view.Health = rsm.HealthDegraded }, ""},
-		{"a little behind", func(s *local) { s.view.Commit = 900 }, ""},
-		{"far behind", func(s *local) { s.view.Commit = 90_000 }, "behind"},
-		{"no leader", func(s *local) { s.view.LeaderID = 0 }, "no_leader"},
-		{"bootstrapping", func(s *local) { s.view.Health = rsm.HealthBootstrapping }, "bootstrapping"},
-		{"quarantined", func(s *local) { s.view.Health = rsm.HealthQuarantined }, "quarantined"},
-		{"needs upgrade", func(s *local) { s.view.Health = rsm.HealthNeedsUpgrade }, "quarantined"},
+		{"degraded", func(s *local) { s.View.Health = rsm.HealthDegraded }, ""},
+		{"a little behind", func(s *local) { s.View.Commit = 900 }, ""},
+		{"far behind", func(s *local) { s.View.Commit = 90_000 }, "behind"},
+		{"no leader", func(s *local) { s.View.LeaderID = 0 }, "no_leader"},
+		{"bootstrapping", func(s *local) { s.View.Health = rsm.HealthBootstrapping }, "bootstrapping"},
+		{"quarantined", func(s *local) { s.View.Health = rsm.HealthQuarantined }, "quarantined"},
+		{"needs upgrade", func(s *local) { s.View.Health = rsm.HealthNeedsUpgrade }, "quarantined"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFront(t)
-			f.service.with(c.day)
+			f.service.With(c.day)
 			f.call("GET", "/livez", nil).want(t, 200, "ok\n")
 			if a := f.call("GET", "/readyz?verbose", nil); c.code == "" {
 				a.want(t, 200, "ok\n")

@@ -18,12 +18,8 @@ func (x *Exchange) BeginWrite() bool {
 	if !x.Begin() {
 		return false
 	}
-	for _, name := range [...]string{"Drystone-Session", "Drystone-Seq", "Drystone-Ack"} {
-		if len(x.r.Header[name]) > 0 {
-			x.Fail(codeBadRequest, "The header "+name+" asks for a session, and this version has "+
-				"none. An Idempotency-Key makes a write safe to repeat, too.")
-			return false
-		}
+	if !x.readSession() {
+		return false
 	}
 	values := x.r.Header["Idempotency-Key"]
 	if len(values) == 0 {
@@ -34,6 +30,11 @@ func (x *Exchange) BeginWrite() bool {
 		x.Fail(codeBadKey, fmt.Sprintf("The Idempotency-Key is %s; it must be 1 to %d visible ASCII "+
 			"characters, quoted or bare, in one header.", quoted(strings.Join(values, ", ")),
 			maxKeyBytes))
+		return false
+	}
+	if x.session.Session != 0 {
+		x.Fail(codeBadRequest, "The request has an Idempotency-Key and a Drystone-Session: either is "+
+			"enough, and both could not be told apart later.")
 		return false
 	}
 	x.key, x.id = key, key
@@ -89,15 +90,19 @@ func unquoteKey(s string) (string, bool) {
 // the command was applied, and the result is the machine's reply. The reply to the client should
 // hold nothing that is not in the result, so that a repeat reads the same.
 func (x *Exchange) Do(command []byte) (rsm.Result, bool) {
+	return x.do(rsm.MachineCommand, command)
+}
+
+func (x *Exchange) do(kind rsm.RequestKind, command []byte) (rsm.Result, bool) {
 	if !x.BeginWrite() {
 		return rsm.Result{}, false
 	}
+	identity := x.session
+	identity.Key = x.key
 	x.submitted = true
-	res, id := x.api.service.Do(x.ctx, rsm.Request{
-		Identity: rsm.Identity{Key: x.key}, Command: command,
-	})
-	if x.key == "" && id != "" {
-		x.id = id
+	res, id := x.api.service.Do(x.ctx, rsm.Request{Identity: identity, Kind: kind, Command: command})
+	if !x.repeatable() && id != "" {
+		x.id, x.named = id, true
 	}
 	h := x.w.Header()
 	h["Drystone-Request-Id"] = []string{x.ID()}
@@ -120,8 +125,12 @@ func (x *Exchange) Do(command []byte) (rsm.Result, bool) {
 
 const sentInTime = "The deadline passed after the request was sent on its way to the log."
 
-// failUnknown says that a write's outcome is not known, and whether it may be repeated. Without a
-// key it must not be, and 409 is what clients never repeat by themselves.
+// repeatable says whether the request has an identity of its own, so that a repeat of it is known
+// for one.
+func (x *Exchange) repeatable() bool { return x.key != "" || x.session.Session != 0 }
+
+// failUnknown says that a write's outcome is not known, and whether it may be repeated. Without an
+// identity it must not be, and 409 is what clients never repeat by themselves.
 func (x *Exchange) failUnknown(why string) {
 	if why == "" {
 		s, ok := x.status()
@@ -136,10 +145,23 @@ func (x *Exchange) failUnknown(why string) {
 		}
 	}
 	p := newProblem(rsm.CodeOutcomeUnknown, why)
-	p.retrySafe = x.key != ""
-	if x.key != "" {
-		p.next = "Repeat it with the same Idempotency-Key, on any node: it cannot take effect twice."
-	} else {
+	p.retrySafe = x.repeatable() || x.idempotent
+	settle := "`POST " + x.requestPath() + "/fence` tells what became of it, and keeps it from " +
+		"taking effect later."
+	switch {
+	case x.idempotent:
+		p.next = "Repeat it, on any node: twice does no more than once."
+	case x.key != "":
+		p.next = "Repeat it with the same Idempotency-Key, on any node: it cannot take effect twice. " +
+			"Or end it: " + settle
+	case x.repeatable():
+		p.next = "Repeat it with the same Drystone-Session and Drystone-Seq, on any node: it cannot " +
+			"take effect twice. Or end it: " + settle
+	case x.named:
+		p.status = http.StatusConflict
+		p.next = "Do not just repeat it, for it may have taken effect, or may yet: " + settle + " With " +
+			"an Idempotency-Key a repeat is always safe."
+	default:
 		p.status = http.StatusConflict
 		p.next = "Read what it would have changed before you repeat it, for it may have taken effect, " +
 			"or may yet. With an Idempotency-Key a repeat is always safe."
@@ -149,7 +171,15 @@ func (x *Exchange) failUnknown(why string) {
 
 // failRefused says why a node, or the log, did not take a request, with the facts of the moment.
 func (x *Exchange) failRefused(code rsm.Code) {
-	if code == rsm.CodeKeyReused {
+	switch {
+	case x.session.Session != 0 && x.failInSession(code):
+		return
+	case code == rsm.CodeSessionExpired && x.about != "":
+		p := newProblem(code, x.about)
+		p.outcome, p.retrySafe, p.next = notApplied, true, "Open another session."
+		x.fail(p)
+		return
+	case code == rsm.CodeKeyReused:
 		x.Fail(code, "The Idempotency-Key "+quoted(x.key)+" stands for another command.")
 		return
 	}

@@ -14,90 +14,101 @@ import (
 func TestReplays(t *testing.T) {
 	writes := []struct {
 		name string
-		send func(f *front, key string) answer
+		send func(f *front, who ...string) answer
 	}{
-		{"create", func(f *front, key string) answer {
-			return f.call("PUT", "/v1/stacks/new", nil, "Idempotency-Key", key)
+		{"create", func(f *front, who ...string) answer {
+			return f.call("PUT", "/v1/stacks/new", nil, who...)
 		}},
-		{"delete", func(f *front, key string) answer {
-			return f.call("DELETE", "/v1/stacks/a", nil, "Idempotency-Key", key)
+		{"delete", func(f *front, who ...string) answer {
+			return f.call("DELETE", "/v1/stacks/a", nil, who...)
 		}},
-		{"delete what is missing", func(f *front, key string) answer {
-			return f.call("DELETE", "/v1/stacks/none", nil, "Idempotency-Key", key)
+		{"delete what is missing", func(f *front, who ...string) answer {
+			return f.call("DELETE", "/v1/stacks/none", nil, who...)
 		}},
-		{"push", func(f *front, key string) answer {
-			return f.curl("/v1/stacks/a/push", "7", "Idempotency-Key", key)
+		{"push", func(f *front, who ...string) answer {
+			return f.curl("/v1/stacks/a/push", "7", who...)
 		}},
-		{"push where nothing is", func(f *front, key string) answer {
-			return f.curl("/v1/stacks/later/push?create=false", "7", "Idempotency-Key", key)
+		{"push where nothing is", func(f *front, who ...string) answer {
+			return f.curl("/v1/stacks/later/push?create=false", "7", who...)
 		}},
-		{"pop", func(f *front, key string) answer {
-			return f.json("POST", "/v1/stacks/a/pop", `{"count":2}`, "Idempotency-Key", key)
+		{"pop", func(f *front, who ...string) answer {
+			return f.json("POST", "/v1/stacks/a/pop", `{"count":2}`, who...)
 		}},
-		{"pop bytes", func(f *front, key string) answer {
-			return f.call("POST", "/v1/stacks/a/pop", nil, "Accept", "application/octet-stream",
-				"Idempotency-Key", key)
+		{"pop bytes", func(f *front, who ...string) answer {
+			return f.call("POST", "/v1/stacks/a/pop", nil,
+				append(who, "Accept", "application/octet-stream")...)
 		}},
-		{"pop of nothing", func(f *front, key string) answer {
-			return f.call("POST", "/v1/stacks/empty/pop", nil, "Idempotency-Key", key)
+		{"pop of nothing", func(f *front, who ...string) answer {
+			return f.call("POST", "/v1/stacks/empty/pop", nil, who...)
 		}},
-		{"sCreate", func(f *front, key string) answer {
-			return f.curl("/sCreate", "new", "Idempotency-Key", key)
+		{"sCreate", func(f *front, who ...string) answer {
+			return f.curl("/sCreate", "new", who...)
 		}},
-		{"sPush", func(f *front, key string) answer {
-			return f.curl("/sPush", "a,7", "Idempotency-Key", key)
+		{"sPush", func(f *front, who ...string) answer {
+			return f.curl("/sPush", "a,7", who...)
 		}},
-		{"sPush where nothing is", func(f *front, key string) answer {
-			return f.curl("/sPush", "later,7", "Idempotency-Key", key)
+		{"sPush where nothing is", func(f *front, who ...string) answer {
+			return f.curl("/sPush", "later,7", who...)
 		}},
-		{"sPop", func(f *front, key string) answer {
-			return f.curl("/sPop", "a", "Idempotency-Key", key)
+		{"sPop", func(f *front, who ...string) answer {
+			return f.curl("/sPop", "a", who...)
 		}},
-		{"sPop of nothing", func(f *front, key string) answer {
-			return f.curl("/sPop", "empty", "Idempotency-Key", key)
+		{"sPop of nothing", func(f *front, who ...string) answer {
+			return f.curl("/sPop", "empty", who...)
 		}},
 	}
 	for i, w := range writes {
+		key := fmt.Sprintf("k\"%d", i)
 		t.Run(w.name, func(t *testing.T) {
-			f := newFront(t)
-			f.call("PUT", "/v1/stacks/empty", nil)
-			f.json("POST", "/v1/stacks/a/push", `{"values":["1","2","3"]}`)
-			key := fmt.Sprintf(`k\"%d`, i)
-			first := w.send(f, `"`+key+`"`)
-			if first.header.Get("Idempotency-Replayed") != "" {
-				t.Errorf("the first says that it is a repeat: %v", first.header)
-			}
-			// The world goes on: another item, another stack, another leader.
-			f.curl("/v1/stacks/a/push", "in between")
-			f.curl("/v1/stacks/empty/push", "in between")
-			f.call("PUT", "/v1/stacks/later", nil)
-			f.service.with(func(s *local) { s.view.LeaderID, s.view.Term = 2, 9 })
-			before := f.service.ops()
-			again := w.send(f, strings.ReplaceAll(key, `\`, ""))
-			if again.status != first.status || again.body != first.body {
-				t.Errorf("the repeat got %d %q, the first %d %q", again.status, again.body, first.status,
-					first.body)
-			}
-			for _, h := range []string{"Drystone-Index", "Drystone-Request-Id", "Content-Type"} {
-				if again.header.Get(h) != first.header.Get(h) {
-					t.Errorf("%s: %q, first %q", h, again.header.Get(h), first.header.Get(h))
-				}
-			}
-			if again.header.Get("Idempotency-Replayed") != "true" ||
-				again.header.Get("Drystone-Request-Id") != strings.ReplaceAll(key, `\`, "") {
-				t.Errorf("headers of the repeat: %v", again.header)
-			}
-			if f.service.ops() != before {
-				t.Error("the repeat took effect")
-			}
+			quoted := `"` + strings.ReplaceAll(key, `"`, `\"`) + `"`
+			replayed(t, w.send, key, []string{"Idempotency-Key", quoted}, []string{"Idempotency-Key", key})
 		})
+		t.Run(w.name+" in a session", func(t *testing.T) {
+			who := []string{"Drystone-Session", "2", "Drystone-Seq", "7"}
+			replayed(t, w.send, "2/7", who, append(who, "Drystone-Ack", "0"))
+		})
+	}
+}
+
+// replayed sends a write and repeats it, in headers that say the same otherwise.
+func replayed(t *testing.T, send func(*front, ...string) answer, id string, who, again []string) {
+	f := newFront(t)
+	f.open()
+	f.call("PUT", "/v1/stacks/empty", nil)
+	f.json("POST", "/v1/stacks/a/push", `{"values":["1","2","3"]}`)
+	first := send(f, who...)
+	if first.header.Get("Idempotency-Replayed") != "" {
+		t.Errorf("the first says that it is a repeat: %v", first.header)
+	}
+	// The world goes on: another item, another stack, another leader.
+	f.curl("/v1/stacks/a/push", "in between")
+	f.curl("/v1/stacks/empty/push", "in between")
+	f.call("PUT", "/v1/stacks/later", nil)
+	f.service.With(func(s *local) { s.View.LeaderID, s.View.Term = 2, 9 })
+	before := f.service.Ops()
+	repeat := send(f, again...)
+	if repeat.status != first.status || repeat.body != first.body {
+		t.Errorf("the repeat got %d %q, the first %d %q", repeat.status, repeat.body, first.status,
+			first.body)
+	}
+	for _, h := range []string{"Drystone-Index", "Drystone-Request-Id", "Content-Type"} {
+		if repeat.header.Get(h) != first.header.Get(h) {
+			t.Errorf("%s: %q, first %q", h, repeat.header.Get(h), first.header.Get(h))
+		}
+	}
+	if repeat.header.Get("Idempotency-Replayed") != "true" ||
+		repeat.header.Get("Drystone-Request-Id") != id {
+		t.Errorf("headers of the repeat: %v", repeat.header)
+	}
+	if f.service.Ops() != before {
+		t.Error("the repeat took effect")
 	}
 }
 
 func TestKeyOfAnotherCommand(t *testing.T) {
 	f := newFront(t)
 	f.curl("/v1/stacks/a/push", "1", "Idempotency-Key", "k")
-	before := f.service.ops()
+	before := f.service.Ops()
 	for _, other := range []func() answer{
 		func() answer { return f.curl("/v1/stacks/a/push", "2", "Idempotency-Key", "k") },
 		func() answer { return f.curl("/v1/stacks/b/push", "1", "Idempotency-Key", "k") },
@@ -110,7 +121,7 @@ func TestKeyOfAnotherCommand(t *testing.T) {
 			t.Errorf("request id %q", p.RequestID)
 		}
 	}
-	if f.service.ops() != before {
+	if f.service.Ops() != before {
 		t.Error("something was done")
 	}
 	f.json("POST", "/v1/stacks/a/push", `{"values":["1"]}`, "Idempotency-Key", "k").
@@ -120,7 +131,7 @@ func TestKeyOfAnotherCommand(t *testing.T) {
 // 504 may be repeated blindly, and is only said to those for whom that is safe.
 func TestUnknownOutcome(t *testing.T) {
 	f := newFront(t)
-	f.service.with(func(s *local) { s.lose = true })
+	f.service.With(func(s *local) { s.Lose = true })
 	p := f.curl("/v1/stacks/a/push", "1", "Idempotency-Key", "k").
 		wantProblem(t, 504, "outcome_unknown", "unknown")
 	if !*p.RetrySafe || p.RequestID != "k" {
@@ -130,7 +141,7 @@ func TestUnknownOutcome(t *testing.T) {
 	if *p.RetrySafe || p.RequestID != "1.1.3" {
 		t.Errorf("without a key: %+v", p)
 	}
-	f.service.with(func(s *local) { s.lose = false })
+	f.service.With(func(s *local) { s.Lose = false })
 	a := f.curl("/v1/stacks/a/push", "1", "Idempotency-Key", "k")
 	a.want(t, 200, "{\"size\":1,\"index\":2}\n")
 	if a.header.Get("Idempotency-Replayed") != "true" {
@@ -143,9 +154,9 @@ func TestEveryWriteIsNamed(t *testing.T) {
 	f := newFront(t)
 	for _, key := range []string{"", "mine"} {
 		for _, day := range []func(*local){
-			fine, func(s *local) { s.lose = true }, refusing(rsm.CodeNoLeader), refusing(rsm.CodeOverload),
+			fine, func(s *local) { s.Lose = true }, refusing(rsm.CodeNoLeader), refusing(rsm.CodeOverload),
 		} {
-			f.service.with(func(s *local) { s.lose, s.refuse = false, ""; day(s) })
+			f.service.With(func(s *local) { s.Lose, s.Refuse = false, ""; day(s) })
 			var headers []string
 			if key != "" {
 				headers = []string{"Idempotency-Key", key}

@@ -116,7 +116,8 @@ func (a *applier) answer(queries []replica.Query) {
 	// and every caller need the waiters.
 	for _, q := range queries {
 		got := answer{read: rsm.ReadResult{
-			Reply: a.state.Query(q.Query), Index: at.Index, Term: at.Term, StaleMs: q.StaleMs,
+			Reply: a.state.Answer(q.Kind, q.Query), Index: at.Index, Term: at.Term,
+			StaleMs: q.StaleMs,
 		}}
 		a.node.waiters.wake(1, func(int) (replica.Ticket, answer) { return q.Ticket, got })
 	}

@@ -97,7 +97,8 @@ func (n *Node) whyRefused(code rsm.Code) rsm.Code {
 	return code
 }
 
-// Query answers a read, within ctx's deadline.
+// Query answers a read, within ctx's deadline. To a RequestQuery it is FatePending, instead of
+// FateAbsent, when the request waited at this node as the question came.
 func (n *Node) Query(ctx context.Context, q []byte, o rsm.ReadOptions) rsm.ReadResult {
 	core, code := n.serving()
 	if code != "" {
@@ -107,6 +108,7 @@ func (n *Node) Query(ctx context.Context, q []byte, o rsm.ReadOptions) rsm.ReadR
 	if timeout == 0 {
 		return rsm.ReadResult{Code: rsm.CodeNoLeader}
 	}
+	waits := o.Kind == rsm.RequestQuery && waitsHere(ctx, core, q)
 	w := n.waiters.add()
 	defer n.waiters.remove(w)
 	taken := n.inbox.put(func(p *pile) {
@@ -118,6 +120,9 @@ func (n *Node) Query(ctx context.Context, q []byte, o rsm.ReadOptions) rsm.ReadR
 	a, answered := n.await(ctx, core, w, timeout)
 	if answered {
 		a.read.Code = n.whyRefused(a.read.Code)
+		if waits {
+			a.read.Reply = pending(a.read.Reply)
+		}
 		return a.read
 	}
 	select {

@@ -38,7 +38,7 @@ func (n *node) runJob() {
 			return n.state.Lookup(uint64(n.id), n.boot, number)
 		})
 	case j.query != nil:
-		reply, err := store.DecodeReply(n.state.Query(j.query.Query))
+		reply, err := store.DecodeReply(n.state.Answer(j.query.Kind, j.query.Query))
 		n.check(err)
 		n.w.readDone(n, j.query, reply)
 	default:

@@ -26,6 +26,7 @@ type Outgoing struct {
 // Query is a read that may run now.
 type Query struct {
 	Ticket  Ticket
+	Kind    rsm.QueryKind
 	Query   []byte
 	StaleMs uint64 // of a stale read: since a leader was heard, or NeverHeardMs
 }

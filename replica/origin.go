@@ -23,6 +23,7 @@ type origin struct {
 	last     uint64     // number of the newest batch
 	serial   uint64     // of the newest request
 	settings bool       // a request for Settings is in the stream
+	orphans  []uint64   // serials of requests with results, whose callers were told Unknown before
 
 	sentAt  uint64 // when anything was last sent, or done
 	retryMs uint64 // the wait before the next attempt
@@ -82,16 +83,15 @@ func (r *Replica) proposeSettings() {
 		return
 	}
 	o.settings = true
-	o.serial++
+	// It has no serial: it overtakes what waits, and serials ascend in the stream.
 	q := rsm.Request{
-		Serial: o.serial,
-		Kind:   rsm.SettingsCommand,
+		Kind: rsm.SettingsCommand,
 		Command: rsm.EncodeSettings(nil, rsm.SettingsChange{
 			IfUnset: true, Settings: r.config.Settings,
 		}),
 	}
 	r.inflightBytes += requestBytes(&q)
-	o.pending.pushFront(q, waiter{serial: q.Serial, deadline: never, internal: true})
+	o.pending.pushFront(q, waiter{deadline: never, internal: true})
 }
 
 // cut encodes what waits, up to limit bytes, as the next batch. Nothing changes until keep: a
@@ -112,12 +112,14 @@ func (r *Replica) cut(limit int, admitted int64) (b outBatch, count int) {
 		waiters:   waiters, // keep copies them
 		bytes:     size,
 	}
-	// Ack is final with the rest: results up to there are with their callers, on this node.
+	// Ack is final with the rest: results up to there are with their callers, on this node, but for
+	// those of orphans.
 	b.encoded = rsm.EncodeBatch(make([]byte, 0, size+64), rsm.Batch{
 		Node:     uint64(r.config.ID),
 		Boot:     r.config.Boot,
 		Number:   b.number,
 		Ack:      o.last - uint64(len(o.ring)),
+		Keep:     o.orphans,
 		Admitted: admitted,
 		Requests: requests,
 	})
@@ -129,6 +131,7 @@ func (r *Replica) keep(b outBatch, count int) {
 	o := &r.origin
 	b.waiters = append(make([]waiter, 0, count), b.waiters...)
 	o.pending.take(count)
+	o.orphans = nil
 	o.last = b.number
 	o.ring = append(o.ring, b)
 	o.sent++
@@ -238,11 +241,15 @@ func (r *Replica) finish(results []rsm.Result) {
 	o := &r.origin
 	b := &o.ring[0]
 	for i := range b.waiters {
+		w := &b.waiters[i]
 		if results == nil {
-			r.answer(&b.waiters[i], unknown())
-		} else {
-			r.answer(&b.waiters[i], results[i])
+			r.answer(w, unknown())
+			continue
 		}
+		if w.orphan {
+			o.orphans = append(o.orphans, w.serial)
+		}
+		r.answer(w, results[i])
 	}
 	r.inflightBytes -= b.bytes
 	n := copy(o.ring, o.ring[1:])
@@ -268,7 +275,7 @@ func (r *Replica) answer(w *waiter, result rsm.Result) {
 	if w.gone || w.internal {
 		return
 	}
-	w.gone = true
+	w.gone, w.orphan = true, result.Outcome == rsm.Unknown
 	result.Serial = w.serial
 	r.answers = append(r.answers, Answer{Ticket: w.ticket, Result: result})
 }

@@ -19,6 +19,7 @@ type waiter struct {
 	deadline uint64 // monotonic ms; never for none
 	gone     bool   // answered or cancelled: once sent, its request stays where it is
 	internal bool   // the replica's own request: nobody is answered
+	orphan   bool   // its caller was told that the outcome is unknown
 }
 
 // queue holds requests that were never sent, in order of arrival, in two slices side by side so

@@ -30,6 +30,7 @@ type reads struct {
 // reader is one read.
 type reader struct {
 	ticket     Ticket
+	kind       rsm.QueryKind
 	query      []byte
 	deadline   uint64
 	need       uint64 // the index that must be applied before
@@ -57,7 +58,9 @@ type readRound struct {
 // comes out at once.
 func (r *Replica) Read(now uint64, t Ticket, q []byte, opts rsm.ReadOptions, timeoutMs uint64) {
 	r.advance(now)
-	rd := reader{ticket: t, query: q, deadline: r.deadline(timeoutMs), need: opts.MinIndex}
+	rd := reader{
+		ticket: t, kind: opts.Kind, query: q, deadline: r.deadline(timeoutMs), need: opts.MinIndex,
+	}
 	size := readBytes(&rd)
 	switch {
 	case r.draining:
@@ -213,7 +216,7 @@ func (r *Replica) serveReads() {
 			kept = append(kept, rd)
 			continue
 		}
-		query := Query{Ticket: rd.ticket, Query: rd.query}
+		query := Query{Ticket: rd.ticket, Kind: rd.kind, Query: rd.query}
 		if rd.stale {
 			query.StaleMs = r.quietMs()
 			if rd.maxStaleMs != 0 && query.StaleMs > rd.maxStaleMs {

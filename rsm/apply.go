@@ -35,10 +35,13 @@ func (s *State) Apply(index, term uint64, kind EntryKind, data []byte) (EntryDon
 	}
 	s.point.Index, s.point.Term = index, term
 	s.keys.evict(s.point.LogTime, s.settings.RequestRetentionMs)
+	s.kept.evict(s.point.LogTime, s.settings.RequestRetentionMs)
 	s.nodes.evict(s.point.LogTime, s.settings.RequestRetentionMs)
+	s.clients.expire(s.point.LogTime, s.settings.SessionTTLMs)
 	if kind == EntryCommand {
 		done.Batches = s.applyBatches()
 		s.scratch.release()
+		s.giveWay()
 	}
 	done.LogTime = s.point.LogTime
 	return done, nil
@@ -65,76 +68,76 @@ func (s *State) applyBatches() (own []BatchDone) {
 func (s *State) applyBatch(b *Batch) []Result {
 	results := make([]Result, len(b.Requests))
 	for i := range b.Requests {
-		results[i] = s.applyRequest(&b.Requests[i], b.Admitted)
+		results[i] = s.applyRequest(&b.Requests[i], b)
 	}
 	session := s.nodes.change(b.Node, b.Boot, s.epoch, s.point.LogTime)
+	s.keep(session, b.Keep)
 	session.add(results, b.Ack)
 	s.nodes.changed(session)
 	return results
 }
 
 // applyRequest decides about one request, in an order that is part of the contract: a repeat gets
-// its first execution's reply also after its deadline, and a refusal is never stored.
-func (s *State) applyRequest(r *Request, admitted int64) Result {
-	refused := Result{Outcome: NotApplied, Index: s.point.Index, Serial: r.Serial}
-	// No client session can have been opened: one that is named is gone.
-	if r.Identity.Session != 0 {
-		refused.Code = CodeSessionExpired
-		return refused
-	}
-	id := keyID{scope: r.Identity.Scope, key: r.Identity.Key}
+// its first execution's reply also after a fence or its deadline, and a refusal is never stored.
+func (s *State) applyRequest(r *Request, b *Batch) Result {
 	var print fingerprint
-	if id.key != "" {
+	if r.Identity.Key != "" || r.Identity.Session != 0 {
 		print = fingerprintOf(r.Kind, r.Command)
-		row := s.keys.find(id, s.point.LogTime, s.settings.RequestRetentionMs)
-		if row != nil && row.print != print {
-			refused.Code = CodeKeyReused
-			return refused
-		} else if row != nil {
-			return row.result(r.Serial)
-		}
 	}
-	if overdue(s.point.LogTime, admitted, r.BudgetMs) {
-		refused.Code = CodeExpired
-		return refused
+	if settled, found := s.recall(r, print); found {
+		return settled
 	}
-	if id.key != "" && !s.keys.room(id, s.point.LogTime, &s.settings) {
-		refused.Code = CodeTableFull
-		return refused
+	if s.fences.has(nodeRequest{b.Node, b.Boot, r.Serial}) {
+		return s.refuse(r, CodeFenced)
 	}
-	reply, ok := s.execute(r)
-	if !ok {
-		refused.Code = CodeBadCommand
-		return refused
+	if overdue(s.point.LogTime, b.Admitted, r.BudgetMs) {
+		return s.refuse(r, CodeExpired)
 	}
-	if id.key != "" {
-		s.keys.store(&keyRow{
-			id: id, print: print, storedAt: s.point.LogTime,
-			index: s.point.Index, op: s.point.Op, reply: clone(reply),
-		})
+	if !s.roomFor(r) {
+		return s.refuse(r, CodeTableFull)
 	}
+	reply, code := s.execute(r)
+	if code != "" {
+		return s.refuse(r, code)
+	}
+	s.remember(r, print, reply)
 	return Result{
 		Outcome: Applied, Reply: s.replies.keep(reply),
 		Index: s.point.Index, Op: s.point.Op, Serial: r.Serial,
 	}
 }
 
+func (s *State) refuse(r *Request, c Code) Result {
+	return Result{Outcome: NotApplied, Code: c, Index: s.point.Index, Serial: r.Serial}
+}
+
 // execute runs the request as the next op, unless its command can't be one.
-func (s *State) execute(r *Request) (reply []byte, ok bool) {
-	if r.Kind == SettingsCommand {
+func (s *State) execute(r *Request) (reply []byte, code Code) {
+	switch r.Kind {
+	case SettingsCommand:
 		change, err := DecodeSettings(r.Command)
 		if err != nil {
-			return nil, false
+			return nil, CodeBadCommand
 		}
 		s.point.Op++
-		return s.applySettings(change), true
+		return s.applySettings(change), ""
+	case OpenSession:
+		return s.openSession(r.Identity.Scope, r.Command)
+	case KeepSession:
+		return s.keepSession(r.Identity.Scope, r.Command)
+	case CloseSession:
+		return s.closeSession(r.Identity.Scope, r.Command)
+	case FenceRequest:
+		return s.fenceRequest(r)
+	case FreeRequest:
+		return s.freeRequest(r.Command)
 	}
 	s.point.Op++
 	ctx := s.context.enter(s.point, &s.settings)
 	s.inMachine = true
 	reply = s.machine.Apply(ctx, r.Command)
 	s.inMachine = false
-	return reply, true
+	return reply, ""
 }
 
 // namePanic adds to a panic of the machine where it happened.

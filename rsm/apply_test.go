@@ -258,7 +258,7 @@ func TestAnEntryThatCannotBeUnderstoodChangesNothing(t *testing.T) {
 	good := rsm.EncodeBatch(nil, rsm.Batch{Node: 1, Boot: 1, Number: 1,
 		Requests: []rsm.Request{command("good")}})
 	laterBatch := slices.Clone(good)
-	laterBatch[0] = 2
+	laterBatch[0] = 3
 	entry := func(batches ...[]byte) []byte {
 		return rsm.EncodeEntry(nil, rsm.Entry{Stamp: 9, Batches: batches})
 	}

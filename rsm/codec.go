@@ -7,10 +7,11 @@ import (
 )
 
 // Versions of the encodings. What a version may hold never changes: anything new, a request kind
-// too, takes a new version, which is written only once every member can read it.
+// too, takes a new version. A batch has the lowest version that can hold it: nodes that know no
+// later one take part for as long as nobody uses what is new.
 const (
 	entryVersion = 1
-	batchVersion = 1
+	batchVersion = 2
 )
 
 // A batch begins with a version byte and these fields, fixed in place so that a leader reads and
@@ -42,17 +43,38 @@ var ErrNeedsUpgrade = errors.New("written by a later version than this one")
 
 // EncodeBatch appends the encoding of b to dst.
 func EncodeBatch(dst []byte, b Batch) []byte {
-	dst = append(dst, batchVersion)
+	version := b.version()
+	dst = append(dst, version)
 	dst = binary.LittleEndian.AppendUint64(dst, b.Node)
 	dst = binary.LittleEndian.AppendUint64(dst, b.Boot)
 	dst = binary.LittleEndian.AppendUint64(dst, b.Number)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(b.Admitted))
 	dst = binary.AppendUvarint(dst, b.Ack)
+	if version >= 2 {
+		dst = binary.AppendUvarint(dst, uint64(len(b.Keep)))
+		for _, serial := range b.Keep {
+			dst = binary.AppendUvarint(dst, serial)
+		}
+	}
 	dst = binary.AppendUvarint(dst, uint64(len(b.Requests)))
 	for i := range b.Requests {
 		dst = appendRequest(dst, &b.Requests[i])
 	}
 	return dst
+}
+
+// version is the lowest that can hold b: version 1 has no Keep, and no kinds of requests but the
+// first two.
+func (b *Batch) version() byte {
+	if len(b.Keep) > 0 {
+		return 2
+	}
+	for i := range b.Requests {
+		if b.Requests[i].Kind > SettingsCommand {
+			return 2
+		}
+	}
+	return 1
 }
 
 func appendRequest(dst []byte, r *Request) []byte {
@@ -94,9 +116,13 @@ func decodeBatch(encoded []byte, requests []Request) (Batch, error) {
 	if err := decodeVersion(&d, batchVersion); err != nil {
 		return b, err
 	}
+	version := encoded[0]
 	b.Node, b.Boot, b.Number = d.Uint64(), d.Uint64(), d.Uint64()
 	b.Admitted = int64(d.Uint64())
 	b.Ack = d.Uvarint()
+	if version >= 2 {
+		b.Keep = decodeKeep(&d)
+	}
 	count := d.Count(requestMinBytes)
 	if requests == nil && count > 0 {
 		requests = make([]Request, 0, count)
@@ -109,17 +135,37 @@ func decodeBatch(encoded []byte, requests []Request) (Batch, error) {
 		decodeRequest(&d, &requests[len(requests)-1])
 	}
 	b.Requests = requests
+	if d.Err() == nil && b.version() != version {
+		d.Fail(ErrMalformed)
+	}
 	if err := d.End(); err != nil {
 		return Batch{}, fmt.Errorf("decode batch: %w", err)
 	}
 	return b, nil
 }
 
+func decodeKeep(d *Decoder) []uint64 {
+	count := d.Count(1)
+	if count == 0 {
+		return nil
+	}
+	serials, last := make([]uint64, 0, count), uint64(0)
+	for range count {
+		serial := d.Uvarint()
+		if serial <= last {
+			d.Fail(ErrMalformed)
+			break
+		}
+		serials, last = append(serials, serial), serial
+	}
+	return serials
+}
+
 func decodeRequest(d *Decoder, r *Request) {
 	id := &r.Identity
 	r.Kind = RequestKind(d.Byte())
 	fields := d.Byte()
-	if r.Kind > SettingsCommand || fields&^knownFields != 0 {
+	if r.Kind > lastKind || fields&^knownFields != 0 {
 		d.Fail(ErrMalformed)
 	}
 	r.Serial = d.Uvarint()
@@ -145,7 +191,7 @@ func decodeRequest(d *Decoder, r *Request) {
 
 // StampBatch sets Admitted, in place, in an encoded batch.
 func StampBatch(encoded []byte, admitted int64) {
-	assert(len(encoded) >= batchHeadBytes && encoded[0] == batchVersion, "stamp no batch")
+	assert(len(encoded) >= batchHeadBytes && encoded[0]-1 < batchVersion, "stamp no batch")
 	binary.LittleEndian.PutUint64(encoded[batchAdmittedAt:], uint64(admitted))
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,10 +20,14 @@ func drawBatch(t *rapid.T) rsm.Batch {
 		Admitted: rapid.Int64().Draw(t, "admitted"),
 	}
 	text := rapid.SampledFrom([]string{"", "x", string(make([]byte, 300))})
+	if keep := rapid.SliceOfDistinct(rapid.Uint64Min(1), rapid.ID).Draw(t, "keep"); len(keep) > 0 {
+		slices.Sort(keep)
+		b.Keep = keep
+	}
 	for range rapid.IntRange(0, 5).Draw(t, "requests") {
 		r := rsm.Request{
 			Serial:   rapid.Uint64().Draw(t, "serial"),
-			Kind:     rsm.RequestKind(rapid.IntRange(0, 1).Draw(t, "kind")),
+			Kind:     rsm.RequestKind(rapid.IntRange(0, int(rsm.FreeRequest)).Draw(t, "kind")),
 			BudgetMs: rapid.Uint64Range(0, 2).Draw(t, "budget"),
 			Identity: rsm.Identity{
 				Scope: text.Draw(t, "scope"), Key: text.Draw(t, "key"),
@@ -100,6 +105,14 @@ func TestOnlyOneEncodingIsTaken(t *testing.T) {
 		"an empty id":    func(b []byte) []byte { return withFields(b, 2, 0, 0, 0) },
 		"no budget":      func(b []byte) []byte { return withFields(b, 4, 0) },
 		"unknown fields": func(b []byte) []byte { return withFields(b, 8) },
+		"an empty list of what to keep": func(b []byte) []byte {
+			b[0] = 2
+			return slices.Insert(b, len(b)-5, 0)
+		},
+		"a kind of version 2": func(b []byte) []byte {
+			b[len(b)-4] = byte(rsm.OpenSession)
+			return b
+		},
 	} {
 		bad := change(bytes.Clone(plain))
 		if _, err := rsm.DecodeBatch(bad); !errors.Is(err, rsm.ErrMalformed) {
@@ -121,6 +134,8 @@ func FuzzDecodeBatch(f *testing.F) {
 	f.Add(rsm.EncodeBatch(nil, rsm.Batch{Node: 1, Boot: 2, Number: 3, Ack: 4, Admitted: -5,
 		Requests: []rsm.Request{command("x"), keyed("k", "y"),
 			{Kind: 1, BudgetMs: 9, Identity: rsm.Identity{Session: 1}}}}))
+	f.Add(rsm.EncodeBatch(nil, rsm.Batch{Keep: []uint64{1, 300}, Requests: []rsm.Request{
+		{Kind: rsm.OpenSession}}}))
 	f.Fuzz(func(t *testing.T, encoded []byte) {
 		b, err := rsm.DecodeBatch(encoded)
 		if err == nil && !bytes.Equal(rsm.EncodeBatch(nil, b), encoded) {

@@ -25,9 +25,11 @@ type step struct {
 // late and skip, keys that are used again, deadlines that pass, settings that change.
 func drawHistory(t *rapid.T) []step {
 	steps := make([]step, rapid.IntRange(1, 40).Draw(t, "entries"))
-	stamp, next := uint64(0), map[[2]uint64]uint64{}
-	for i := range steps {
-		s := &steps[i]
+	first, stream := openTwo()
+	steps[0].batches = []rsm.Batch{first}
+	stamp, streams := uint64(0), map[[2]uint64]*drawnStream{{first.Node, first.Boot}: stream}
+	for i := range steps[1:] {
+		s := &steps[i+1]
 		switch rapid.IntRange(0, 12).Draw(t, "kind") {
 		case 0:
 			s.kind = rsm.EntryNoop
@@ -43,25 +45,56 @@ func drawHistory(t *rapid.T) []step {
 				Node:     rapid.Uint64Range(1, 3).Draw(t, "node"),
 				Boot:     rapid.Uint64Range(thisBoot, thisBoot+2).Draw(t, "boot"),
 				Admitted: int64(s.stamp) - rapid.Int64Range(0, 30).Draw(t, "waited"),
-				Ack:      rapid.Uint64Range(0, 6).Draw(t, "ack"),
 			}
-			last := next[[2]uint64{b.Node, b.Boot}]
-			b.Number = last + rapid.SampledFrom([]uint64{1, 1, 1, 1, 0, 2}).Draw(t, "number")
-			if b.Number == last+1 {
-				next[[2]uint64{b.Node, b.Boot}]++
+			stream := streams[[2]uint64{b.Node, b.Boot}]
+			if stream == nil {
+				stream = &drawnStream{serials: [][]uint64{nil}}
+				streams[[2]uint64{b.Node, b.Boot}] = stream
 			}
-			for range rapid.IntRange(0, 4).Draw(t, "requests") {
-				b.Requests = append(b.Requests, drawRequest(t))
-			}
+			stream.draw(t, &b)
 			s.batches = append(s.batches, b)
 		}
 	}
 	return steps
 }
 
+// drawnStream is what a node knows of its batches.
+type drawnStream struct {
+	acked   int
+	serial  uint64
+	serials [][]uint64 // of batches, by number
+}
+
+// draw draws the rest of a batch. Serials ascend; some results that an acknowledgement covers are
+// to be kept.
+func (s *drawnStream) draw(t *rapid.T, b *rsm.Batch) {
+	last := len(s.serials) - 1
+	b.Number = uint64(last) + rapid.SampledFrom([]uint64{1, 1, 1, 1, 0, 2}).Draw(t, "number")
+	if b.Number == uint64(last)+1 {
+		ack := rapid.IntRange(s.acked, last).Draw(t, "ack")
+		for _, serials := range s.serials[s.acked+1 : ack+1] {
+			for _, serial := range serials {
+				if rapid.IntRange(0, 2).Draw(t, "keep") == 0 {
+					b.Keep = append(b.Keep, serial)
+				}
+			}
+		}
+		s.acked, b.Ack = ack, uint64(ack)
+		s.serials = append(s.serials, nil)
+	}
+	for range rapid.IntRange(1, 4).Draw(t, "requests") {
+		r := drawRequest(t)
+		s.serial += rapid.SampledFrom([]uint64{1, 1, 2}).Draw(t, "serial")
+		r.Serial = s.serial
+		if b.Number == uint64(last)+1 {
+			s.serials[b.Number] = append(s.serials[b.Number], s.serial)
+		}
+		b.Requests = append(b.Requests, r)
+	}
+}
+
 func drawRequest(t *rapid.T) rsm.Request {
 	r := rsm.Request{
-		Serial:   rapid.Uint64Range(0, 1000).Draw(t, "serial"),
 		BudgetMs: rapid.SampledFrom([]uint64{0, 0, 5, 100}).Draw(t, "budget"),
 		Command:  []byte(rapid.SampledFrom([]string{"a", "b", ""}).Draw(t, "command")),
 	}
@@ -69,15 +102,20 @@ func drawRequest(t *rapid.T) rsm.Request {
 	case 0, 1, 2, 3:
 		r.Identity.Scope = rapid.SampledFrom([]string{"", "me"}).Draw(t, "scope")
 		r.Identity.Key = rapid.SampledFrom([]string{"k", "l", "m"}).Draw(t, "key")
-	case 4:
-		r.Identity.Session, r.Identity.Seq = 1, 1
+	case 4, 5, 6:
+		r.Identity = drawInSession(t)
 	}
-	if rapid.IntRange(0, 9).Draw(t, "settings") == 0 {
+	switch rapid.IntRange(0, 9).Draw(t, "other") {
+	case 0, 1, 2:
+		drawSettling(t, &r)
+	case 3:
 		r.Kind = rsm.SettingsCommand
 		r.Command = rsm.EncodeSettings(nil, rsm.SettingsChange{
 			IfUnset: rapid.Bool().Draw(t, "if unset"),
 			Settings: rsm.Settings{
 				MaxRequestsBytes: rapid.SampledFrom([]uint64{0, 600, 5000}).Draw(t, "max"),
+				MaxSessions:      rapid.Uint64Range(0, 3).Draw(t, "max sessions"),
+				SessionTTLMs:     rapid.SampledFrom([]uint64{0, 40, 300}).Draw(t, "ttl"),
 				RequestRetentionMs: rapid.SampledFrom([]uint64{0, 50, 300}).
 					Draw(t, "retention"),
 			},
@@ -110,6 +148,9 @@ func TestAStateDoesWhatTheModelDoes(t *testing.T) {
 				if b.Node == thisNode && b.Boot == thisBoot {
 					want.Batches = append(want.Batches, done)
 				}
+			}
+			if s.kind == rsm.EntryCommand {
+				m.end()
 			}
 			if diff := diffDone(want, got); diff != "" {
 				rt.Fatalf("entry %d (-want +got):\n%s", m.index, diff)
@@ -144,10 +185,11 @@ func compareState(t *rapid.T, r *replica, m *model) {
 	if s, set := r.Settings(); s != m.settings || set != m.settingsSet {
 		t.Fatalf("the settings are %v, %v", s, set)
 	}
+	compareSettled(t, r, m)
 	for _, k := range m.keys {
 		got, found := r.LookupKey(k.scope, k.key)
-		if m.due(k.storedAt) {
-			continue // a newer row of the key may be there
+		if m.due(k.storedAt) || k.result.Code != "" {
+			continue // a newer row of the key may be there, or it is a fence
 		}
 		if !found || got.Op != k.result.Op || string(got.Reply) != string(k.result.Reply) {
 			t.Fatalf("key %q is %+v, not %+v", k.key, got, k.result)

@@ -151,6 +151,32 @@ func (n *nodeSession) add(results []Result, ack uint64) {
 	}
 }
 
+// find returns the result of a request that is still kept, or nil.
+func (n *nodeSession) find(serial uint64) *Result {
+	for batch := range n.results.All() {
+		results := batch.results
+		at, found := slices.BinarySearchFunc(results, serial, func(r Result, serial uint64) int {
+			return cmp.Compare(r.Serial, serial)
+		})
+		if found {
+			return &results[at]
+		}
+	}
+	return nil
+}
+
+// serial is the highest that has come out. Serials ascend, no batch is empty, and the newest one's
+// results are always here. Only the settings, first of all, have none.
+func (n *nodeSession) serial() uint64 {
+	for i := n.results.Len() - 1; i >= 0; i-- {
+		results := n.results.At(i).results
+		if last := len(results) - 1; last >= 0 && results[last].Serial != 0 {
+			return results[last].Serial
+		}
+	}
+	return 0
+}
+
 // lookup returns the results of a batch that is still kept.
 func (n *nodeSession) lookup(number uint64) ([]Result, bool) {
 	if number <= n.acked || number > n.number {

@@ -7,11 +7,12 @@ type Identity struct {
 	Key   string // Idempotency-Key; "" for none
 
 	Session uint64 // client session (op of its opening); 0 for none. Not with Key.
-	Seq     uint64 // position in the session
-	Ack     uint64 // replies up to here are known to the client
+	Seq     uint64 // position in the session, from 1; at most SessionWindow beyond Ack
+	Ack     uint64 // replies up to here are known to the client, and need not be kept
 }
 
-// RequestKind says who interprets Request.Command.
+// RequestKind says who interprets Request.Command. All but MachineCommand are for the State, and
+// all but the first two must not come in a session.
 type RequestKind uint8
 
 const (
@@ -19,6 +20,25 @@ const (
 	MachineCommand RequestKind = iota
 	// SettingsCommand is an encoded SettingsChange.
 	SettingsCommand
+	// OpenSession opens a client session for Identity.Scope; its command is empty. The reply is an
+	// encoded SessionInfo. Refused with CodeTooManySessions. With a key it is safe to repeat.
+	OpenSession
+	// KeepSession renews a session, which every request in it does too; its command is EncodeSession
+	// of it. The reply is an encoded SessionInfo. Refused with CodeSessionExpired.
+	KeepSession
+	// CloseSession ends a session and frees its replies; command and refusal as for KeepSession. The
+	// reply is empty.
+	CloseSession
+	// FenceRequest settles a request: its command is an encoded RequestID, its reply an encoded Fate,
+	// which is never FateAbsent. Refused with CodeTableFull and CodeWindowFull.
+	FenceRequest
+	// FreeRequest drops the stored reply of a request with a key, which may then be used anew, or
+	// the kept one of a request of a node; its command is an encoded RequestID, its reply the encoded
+	// Fate before: nothing is dropped unless that is FateApplied or FateRefused. In a session Ack
+	// does it: there it is refused with CodeBadCommand.
+	FreeRequest
+
+	lastKind = FreeRequest
 )
 
 // Request is one operation on its way to the log.
@@ -38,6 +58,9 @@ type Batch struct {
 	Boot   uint64
 	Number uint64
 	Ack    uint64 // the node knows the results of its batches up to here
+	// Keep are serials, ascending, of requests in the batches that Ack newly covers: their callers
+	// were told that the outcome is unknown. Their results are kept for the retention.
+	Keep []uint64
 	// Admitted is the log time, in ms, at which the leader took the batch, less the time the
 	// batch had waited before it was sent. A request is refused once log time passes
 	// Admitted + BudgetMs. Set by the leader (StampBatch); it may be negative.
@@ -73,8 +96,13 @@ const (
 	CodeKeyReused      Code = "key_reused"      // the key stands for another command
 	CodeTableFull      Code = "table_full"      // no room for another stored reply
 	CodeExpired        Code = "deadline_passed" // not_after had passed; never applied
-	CodeSessionExpired Code = "session_expired"
-	CodeBadCommand     Code = "bad_command" // undecodable
+	CodeSessionExpired Code = "session_expired" // or closed, never opened, another scope's
+	CodeBadCommand     Code = "bad_command"     // undecodable
+
+	CodeTooManySessions Code = "too_many_sessions" // as many as Settings.MaxSessions are open
+	CodeFenced          Code = "fenced"            // it was settled by a FenceRequest: never applied
+	CodeReplyForgotten  Code = "reply_forgotten"   // Seq is not above Ack: nothing was done now
+	CodeWindowFull      Code = "window_full"       // Seq is more than SessionWindow above Ack
 )
 
 // Codes decided by a node.

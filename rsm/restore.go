@@ -41,7 +41,8 @@ func (s *State) readTables(r *StreamReader) (*header, error) {
 	if r.Err() == nil && string(magic[:]) != snapshotMagic {
 		return nil, fmt.Errorf("this is no snapshot: %w", ErrMalformed)
 	}
-	if version := r.Byte(); r.Err() == nil && version > snapshotVersion {
+	version := r.Byte()
+	if r.Err() == nil && version > snapshotVersion {
 		return nil, fmt.Errorf("snapshot version %d is unknown: %w", version, ErrNeedsUpgrade)
 	} else if r.Err() == nil && version == 0 {
 		return nil, fmt.Errorf("snapshot version 0: %w", ErrMalformed)
@@ -49,8 +50,14 @@ func (s *State) readTables(r *StreamReader) (*header, error) {
 	h := readHeader(r)
 	s.point, s.config = h.point, h.config
 	s.settings, s.settingsSet = h.settings, h.settingsSet
-	s.readKeys(r)
+	s.readKeys(r, version)
 	s.readNodes(r)
+	if version >= 2 {
+		s.readSettled(r)
+	}
+	if r.Err() == nil && s.version() != version {
+		r.Fail(errContradiction)
+	}
 	if r.Err() == nil && s.tablesHash(h.machineHash) != h.hash {
 		r.Fail(errContradiction)
 	}
@@ -70,12 +77,12 @@ func readHeader(r *StreamReader) *header {
 	return h
 }
 
-func (s *State) readKeys(r *StreamReader) {
+func (s *State) readKeys(r *StreamReader, version byte) {
 	count := r.Uvarint()
 	last := &keyRow{}
 	for ; count > 0 && r.Err() == nil; count-- {
-		row := readKeyRow(r)
-		if row.id.key == "" || row.op <= last.op || row.storedAt < last.storedAt ||
+		row := readKeyRow(r, version)
+		if row.id.key == "" || row.op < last.op || row.storedAt < last.storedAt ||
 			row.index < last.index || row.op > s.point.Op || row.index > s.point.Index ||
 			row.storedAt > s.point.LogTime {
 			r.Fail(errContradiction)
@@ -86,11 +93,14 @@ func (s *State) readKeys(r *StreamReader) {
 	}
 }
 
-func readKeyRow(r *StreamReader) *keyRow {
-	row := &keyRow{id: keyID{scope: r.String(), key: r.String()}}
+func readKeyRow(r *StreamReader, version byte) *keyRow {
+	row := &keyRow{id: keyID{scope: r.String(), key: r.String()}, state: FateApplied}
 	r.Full(row.print[:])
 	row.storedAt, row.index, row.op = r.Uvarint(), r.Uvarint(), r.Uvarint()
 	row.reply = r.Bytes()
+	if version >= 2 && r.Bool() {
+		row.state = FateFenced
+	}
 	return row
 }
 

@@ -36,13 +36,16 @@ func (s *State) decode(data []byte) (stamp uint64, err error) {
 // understand returns ErrNeedsUpgrade for a request whose command is of a later version. One that
 // no version understands is answered with a refusal when its turn comes.
 func (s *State) understand(r *Request) error {
-	if r.Kind == SettingsCommand {
+	switch r.Kind {
+	case SettingsCommand:
 		d := NewDecoder(r.Command)
 		if d.Byte() > settingsVersion {
 			return ErrNeedsUpgrade
 		}
-	} else if s.versioned != nil && !s.versioned.Understands(r.Command) {
-		return ErrNeedsUpgrade
+	case MachineCommand:
+		if s.versioned != nil && !s.versioned.Understands(r.Command) {
+			return ErrNeedsUpgrade
+		}
 	}
 	return nil
 }

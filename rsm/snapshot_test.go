@@ -13,11 +13,34 @@ import (
 
 // full returns a replica that has some of everything a snapshot holds.
 func full(t testing.TB) *replica {
+	r := plain(t)
+	for _, request := range []rsm.Request{
+		{Kind: rsm.OpenSession, Serial: 1, Identity: rsm.Identity{Scope: "me"}},
+		{Kind: rsm.OpenSession, Serial: 2},
+		inSession(r.Point().Op+2, 1, 0, "in a session"), inSession(r.Point().Op+2, 3, 1, "in a session"),
+		fenceOf(rsm.RequestID{Key: "fenced"}), fenceOf(rsm.RequestID{Node: 3, Boot: 4, Serial: 5}),
+		fenceOf(rsm.RequestID{Session: r.Point().Op + 2, Seq: 7}),
+	} {
+		if got := r.do(21, request); got.Outcome != rsm.Applied {
+			t.Fatalf("%+v came to %+v", request, got)
+		}
+	}
+	b := batch(2, 2, 3, 2)
+	b.Keep = []uint64{1, 2}
+	b.Requests = []rsm.Request{{Serial: 3}}
+	r.apply(22, b)
+	return r
+}
+
+// plain returns a replica that has some of everything that version 1 of a snapshot holds.
+func plain(t testing.TB) *replica {
 	r := newReplica(t)
 	r.do(1, setting(rsm.SettingsChange{Settings: rsm.DefaultSettings()}))
 	for i := range uint64(5) {
 		r.do(10+i, keyed(fmt.Sprint("key ", i%4), "x"))
-		r.apply(20, batch(2, 1+i/3, 1+i%3, i/2, "y", "z"))
+		b := batch(2, 1+i/3, 1+i%3, i/2, "y", "z")
+		b.Requests[0].Serial, b.Requests[1].Serial = 2*i%6+1, 2*i%6+2
+		r.apply(20, b)
 	}
 	r.applyKind(rsm.EntryConfig, []byte("config 1"))
 	return r
@@ -35,7 +58,14 @@ func stream(t testing.TB, w io.WriterTo) []byte {
 // TestBadSnapshotsAreRefused restores every truncation of a snapshot, and it with every byte
 // changed. No change may pass: the hash covers all of it.
 func TestBadSnapshotsAreRefused(t *testing.T) {
-	good := stream(t, full(t).Snapshot())
+	t.Run("version 1", func(t *testing.T) { badSnapshots(t, stream(t, plain(t).Snapshot()), 1) })
+	t.Run("version 2", func(t *testing.T) { badSnapshots(t, stream(t, full(t).Snapshot()), 2) })
+}
+
+func badSnapshots(t *testing.T, good []byte, version byte) {
+	if at := len("drystone state "); good[at] != version {
+		t.Fatalf("it is of version %d", good[at])
+	}
 	r := newReplica(t)
 	r.do(1, command("before"))
 	hash := r.Hash()
@@ -58,7 +88,7 @@ func TestBadSnapshotsAreRefused(t *testing.T) {
 	}
 	refused(append(bytes.Clone(good), 0), "a trailing byte", len(good))
 	later := bytes.Clone(good)
-	later[len("drystone state ")]++
+	later[len("drystone state ")] = 3
 	if err := r.Restore(bytes.NewReader(later)); !errors.Is(err, rsm.ErrNeedsUpgrade) {
 		t.Fatalf("a later version is %v", err)
 	}
@@ -142,7 +172,8 @@ func TestRestoreReplacesEverything(t *testing.T) {
 func TestSnapshotsAreWrittenWhileTheStateGoesOn(t *testing.T) {
 	r := full(t)
 	r.do(30, setting(rsm.SettingsChange{Settings: rsm.Settings{
-		MaxRequestsBytes: 1 << 20, RequestRetentionMs: 40}}))
+		MaxRequestsBytes: 1 << 20, RequestRetentionMs: 40, MaxSessions: 9, SessionTTLMs: 1000}}))
+	session := r.do(30, rsm.Request{Kind: rsm.OpenSession}).Op
 	var writers sync.WaitGroup
 	for i := range uint64(300) {
 		if i%10 == 0 {
@@ -162,6 +193,8 @@ func TestSnapshotsAreWrittenWhileTheStateGoesOn(t *testing.T) {
 		}
 		r.do(40+i, keyed(fmt.Sprint(i%200), "x"))
 		r.apply(40+i, batch(2, 10+i/50, 1+i%50, i%50, "y"))
+		wantCode(t, r.do(40+i, inSession(session, 400-i, 0, "z")), "")
+		wantCode(t, r.do(40+i, inSession(session, 401+i, i/3, "z")), "")
 	}
 	writers.Wait()
 }

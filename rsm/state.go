@@ -1,7 +1,5 @@
 package rsm
 
-import "drystone/cow"
-
 // Point is how far a state has come.
 type Point struct {
 	Index, Term uint64 // of the last entry applied
@@ -27,8 +25,8 @@ type Options struct {
 }
 
 // State is everything that is replicated: the machine, and around it the stored replies, the node
-// sessions, the settings, the clock and the configuration. All methods are called from one
-// goroutine. Only what Snapshot returned may be written from another.
+// sessions, the client sessions, the fences, the settings, the clock and the configuration. All
+// methods are called from one goroutine. Only what Snapshot returned may be written from another.
 type State struct {
 	machine   Machine
 	hasher    Hasher    // the machine, or nil
@@ -39,8 +37,11 @@ type State struct {
 	settings    Settings // the defaults until some are set
 	settingsSet bool
 	config      []byte // never changed in place: snapshots share it
-	keys        keyTable
+	keys        replyTable[keyID]
 	nodes       nodeSessions
+	kept        replyTable[nodeRequest]
+	fences      nodeFences
+	clients     clientSessions
 	epoch       uint64 // counts snapshots: rows of earlier epochs are shared with one
 
 	context   Context
@@ -55,8 +56,21 @@ func New(m Machine, o Options) *State {
 	s := &State{machine: m, options: o, settings: DefaultSettings(), config: clone(o.Config)}
 	s.hasher, _ = m.(Hasher)
 	s.versioned, _ = m.(Versioned)
-	s.keys = newKeyTable()
+	s.keys, s.kept = newReplyTable[keyID](), newReplyTable[nodeRequest]()
+	s.clients = newClientSessions()
 	return s
+}
+
+// Answer answers a query of either kind, as of Point.
+func (s *State) Answer(kind QueryKind, q []byte) []byte {
+	if kind == MachineQuery {
+		return s.Query(q)
+	}
+	id, err := DecodeRequestID(q)
+	if err != nil {
+		return nil
+	}
+	return EncodeFate(nil, s.fate(id))
 }
 
 // Query asks the machine, as of Point.
@@ -74,17 +88,19 @@ func (s *State) Settings() (Settings, bool) { return s.settings, s.settingsSet }
 // Config returns the encoded membership as of Point. It must not be changed.
 func (s *State) Config() []byte { return s.config }
 
-// Requests counts the stored replies of requests with a key. Some may be due: those are evicted a
+// Requests counts the requests whose replies are stored: under their keys or in client sessions, or
+// kept for whoever asks later; and those that are fenced. Some may be due: they are evicted a
 // thousand with each entry, oldest first, and are not found any more.
-func (s *State) Requests() uint64 { return uint64(s.keys.byAge.Len()) }
+func (s *State) Requests() uint64 {
+	return uint64(s.keys.byAge.Len()+s.kept.byAge.Len()+len(s.fences.rows)) + s.clients.replies
+}
 
 // RequestsBytes is what the stored replies count against Settings.MaxRequestsBytes: scope, key
-// and reply, and 256 bytes for each.
-func (s *State) RequestsBytes() uint64 { return s.keys.bytes }
+// and reply, and 256 bytes for each. Kept replies count nothing: they give way.
+func (s *State) RequestsBytes() uint64 { return s.keys.bytes + s.clients.bytes }
 
-// Sessions counts open client sessions. Nothing opens one yet: every request that names one is
-// refused with CodeSessionExpired.
-func (s *State) Sessions() uint64 { return 0 }
+// Sessions counts open client sessions.
+func (s *State) Sessions() uint64 { return uint64(s.clients.rows.Len()) }
 
 // Lookup returns the results of a node's batch: from when it is applied until the node has
 // acknowledged them with Batch.Ack, or its session is gone. They must not be changed.
@@ -110,14 +126,11 @@ func (s *State) Batches(node, boot uint64) (first uint64, results [][]Result) {
 	return session.acked + 1, results
 }
 
-// LookupKey returns what a repeat of the request with this key would be answered now.
+// LookupKey returns what a repeat of the request with this key would be answered now, unless it
+// would be executed or is fenced.
 func (s *State) LookupKey(scope, key string) (Result, bool) {
-	id := keyID{scope: scope, key: key}
-	row := s.keys.find(id, s.point.LogTime, s.settings.RequestRetentionMs)
-	if row == nil {
-		return Result{}, false
-	}
-	return row.result(0), true
+	fate := s.fateOfKey(keyID{scope, key})
+	return fate.Result, fate.State == FateApplied
 }
 
 // Hash returns the hash of everything replicated, in constant time. Equal states have equal
@@ -138,13 +151,18 @@ func (s *State) tablesHash(machine uint64) uint64 {
 	h := Mix(Mix(machine, s.point.Index), s.point.Term)
 	h = Mix(Mix(h, s.point.Op), s.point.LogTime)
 	h = HashBytes(Mix(h, s.settingsHash()), s.config)
-	return Mix(Mix(h, s.keys.hash), s.nodes.hash)
+	h = Mix(Mix(h, s.keys.hash), s.nodes.hash)
+	if s.version() == 1 {
+		return h // as it was before there was more
+	}
+	return Mix(Mix(Mix(h, s.kept.hash), s.fences.hash), s.clients.hash)
 }
 
-// freeze returns what a snapshot shares with the state, and moves the state on to the next epoch.
-func (s *State) freeze() (keys cow.Deque[*keyRow], nodes []*nodeSession) {
-	s.epoch++
-	keys = s.keys.byAge
-	s.keys.byAge = keys.Fork()
-	return keys, append([]*nodeSession(nil), s.nodes.rows...)
+// version is the lowest version of the snapshot that can hold the state: version 1 has no client
+// sessions, no fences and no kept results.
+func (s *State) version() byte {
+	if s.keys.others+s.kept.byAge.Len()+len(s.fences.rows)+s.clients.rows.Len() > 0 {
+		return 2
+	}
+	return 1
 }

@@ -70,8 +70,20 @@ const (
 	Stale
 )
 
+// QueryKind says who answers a read.
+type QueryKind uint8
+
+const (
+	// MachineQuery is for the machine.
+	MachineQuery QueryKind = iota
+	// RequestQuery asks what became of a request. The query is an encoded RequestID, the reply an
+	// encoded Fate, or empty if the query can't be decoded.
+	RequestQuery
+)
+
 // ReadOptions are what a reader asks for.
 type ReadOptions struct {
+	Kind        QueryKind
 	Consistency Consistency
 	MaxStaleMs  uint64 // with Stale: refuse when the node has not heard a leader for longer; 0: any
 	MinIndex    uint64 // wait until the node has applied this

@@ -77,7 +77,7 @@ func (h *host) onApply() {
 		at := h.state.Point()
 		for _, q := range t.queries {
 			w.clients.onRead(h, q.Ticket, &rsm.ReadResult{
-				Reply: h.state.Query(q.Query), Index: at.Index, Term: at.Term, StaleMs: q.StaleMs,
+				Reply: h.state.Answer(q.Kind, q.Query), Index: at.Index, Term: at.Term, StaleMs: q.StaleMs,
 			})
 		}
 	}

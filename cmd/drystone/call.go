@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"unicode/utf8"
@@ -35,6 +37,7 @@ func (g *globals) call(c *cobra.Command, do func(context.Context, *client.Client
 
 // write are the options of a write. Its key is made here, so that it can be named whatever happens.
 func (g *globals) write() client.WriteOptions {
+	g.keyed = true
 	if g.key == "" {
 		g.key = client.NewKey()
 	}
@@ -56,16 +59,12 @@ func (g *globals) callWords(err error) error {
 		f.status, f.next = exitNothing, ""
 	case e.Outcome == client.OutcomeUnknown:
 		f.status = exitUnknown
-		id := e.RequestID
-		if g.key != "" {
-			id = g.key
-		}
-		e.RequestID = id
-		f.text += "\n  The outcome of request " + id + " is unknown: it may have taken effect, or " +
-			"may yet."
-		f.next = "This settles it, and never does it twice:\n  " + settles(os.Args[1:], id)
+		g.explainUnknown(e, f)
 	}
 	if g.json {
+		if e.Outcome == client.OutcomeUnknown {
+			e.Next = f.next
+		}
 		if line, err := json.Marshal(e); err == nil {
 			f.json = string(line)
 		}
@@ -73,26 +72,78 @@ func (g *globals) callWords(err error) error {
 	return f
 }
 
-// settles is the command that tells what became of a request: the same again, with its key.
+// explainUnknown names a request whose outcome is unknown, and the commands that settle it.
+func (g *globals) explainUnknown(e *client.Error, f *failure) {
+	if g.asked != "" { // it was asked what became of another
+		f.next = "This may be repeated as often as you like:\n  " + g.fenceCommand(g.asked)
+		return
+	}
+	if g.key != "" {
+		e.RequestID = g.key
+	}
+	f.text += "\n  The outcome of request " + e.RequestID + " is unknown: it may have taken effect, " +
+		"or may yet."
+	f.next = "This settles it, and never does it twice:\n  " + settles(os.Args[1:], e.RequestID)
+	if g.keyed {
+		f.next += "\nThis tells what became of it, and keeps it from being done later:\n  " +
+			g.fenceCommand(keyName(e.RequestID))
+	}
+}
+
+// otherNames are those that nodes and sessions give to requests.
+var otherNames = regexp.MustCompile(`^(\d+\.\d+\.\d+$|\d+/\d+$|")`)
+
+// keyName names a request by its key, in quotes when that looks like something else.
+func keyName(key string) string {
+	if otherNames.MatchString(key) {
+		return client.QuoteKey(key)
+	}
+	return key
+}
+
+// fenceCommand is the command that settles a request without repeating it.
+func (g *globals) fenceCommand(id string) string {
+	words := []string{"drystone"}
+	if len(g.endpoints) > 0 {
+		words = append(words, "--endpoints", shellQuoted(strings.Join(g.endpoints, ",")))
+	}
+	words = append(words, "request", "--fence")
+	if strings.HasPrefix(id, "-") {
+		words = append(words, "--")
+	}
+	return strings.Join(append(words, shellQuoted(id)), " ")
+}
+
+// settles is the command that does a write if it has not been done: the same again, with its key.
+// A token is not repeated: what is printed ends up in logs.
 func settles(args []string, key string) string {
 	words := []string{"drystone"}
-	keyed := false
-	for _, a := range args {
-		if a == "--key" || strings.HasPrefix(a, "--key=") {
-			keyed = true
+	keyed, stdin, token := false, false, false
+	for i, a := range args {
+		switch {
+		case a == "--token", strings.HasPrefix(a, "--token="):
+			token = true
+			continue
+		case i > 0 && args[i-1] == "--token":
+			continue
 		}
-	}
-	if !keyed {
-		words = append(words, "--key", key)
-	}
-	stdin := false
-	for _, a := range args {
+		keyed = keyed || a == "--key" || strings.HasPrefix(a, "--key=")
 		stdin = stdin || a == "-"
 		words = append(words, shellQuoted(a))
 	}
-	line := strings.Join(words, " ")
+	if !keyed {
+		words = slices.Insert(words, 1, "--key", key)
+	}
+	var with []string
 	if stdin {
-		line += "   (with the same standard input)"
+		with = append(with, "the same standard input")
+	}
+	if token {
+		with = append(with, "your token, as --token or DRYSTONE_TOKEN")
+	}
+	line := strings.Join(words, " ")
+	if len(with) > 0 {
+		line += "   (with " + strings.Join(with, " and ") + ")"
 	}
 	return line
 }

@@ -94,6 +94,11 @@ func TestUnknownOutcomeIsSettledByItsKey(t *testing.T) {
 			t.Errorf("it was pushed again: %s", out)
 		}
 	}
+	_, command, found = strings.Cut(command, "\n    drystone ")
+	fence := strings.Fields(strings.Split(command, "\n")[0])
+	if out := wantOK(t, fence...); !found || !strings.HasPrefix(out, "applied\n{\"size\":1,") {
+		t.Errorf("%v says %s", fence, out)
+	}
 	out := wantOK(t, "--endpoints", strings.Join(c.URLs(), ","), "size", "s")
 	if out != "1\n" {
 		t.Errorf("the stack holds %s", out)

@@ -18,6 +18,8 @@ type globals struct {
 	key       string
 	timeout   time.Duration
 	token     string
+	keyed     bool   // the command is a write that the log knows by its key
+	asked     string // the request that a command asks about; "" for none
 }
 
 const defaultTimeout = 10 * time.Second
@@ -85,7 +87,7 @@ Exit status: 0 applied or read; 1 refused or failed, nothing was done, safe to r
 	}
 	group("run", newDevCommand(g), newServeCommand())
 	group("use", newPushCommand(g), newPopCommand(g), newTopCommand(g), newSizeCommand(g),
-		newStackCommand(g))
+		newStackCommand(g), newRequestCommand(g))
 	group("change", newMemberCommand(g), newLeaderCommand(g))
 	group("look", newStatusCommand(g), newInspectCommand(g), newExplainCommand(g), newSimCommand(),
 		newTortureCommand(), newCheckCommand())

@@ -68,19 +68,6 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-func TestSettles(t *testing.T) {
-	for want, args := range map[string][]string{
-		`drystone --key K push s 'it'\''s'`:                          {"push", "s", "it's"},
-		"drystone push s '' --key K":                                 {"push", "s", "", "--key", "K"},
-		"drystone --key=K push s 'a b'":                              {"--key=K", "push", "s", "a b"},
-		"drystone --key K push s -   (with the same standard input)": {"push", "s", "-"},
-	} {
-		if got := settles(args, "K"); got != want {
-			t.Errorf("%q settles by %s, want %s", args, got, want)
-		}
-	}
-}
-
 // TestWhoIsAMember: the newest leader says it, not a node that was removed or was away.
 func TestWhoIsAMember(t *testing.T) {
 	leader := told(1, "leader", rsm.HealthOK, 9, "aa")

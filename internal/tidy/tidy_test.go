@@ -37,9 +37,10 @@ var layers = map[string][]string{
 	"explore": {"raft"},
 	"sim": {"raft", "roster", "rsm", "store", "disk", "wal", "wire", "storage", "replica",
 		"members"},
-	"httpapi":       {"rsm", "store"},
-	"client":        {},
-	"internal/tidy": {},
+	"httpapi":             {"rsm", "store"},
+	"httpapi/httpapitest": {"rsm", "store"},
+	"client":              {},
+	"internal/tidy":       {},
 	// Real processes on bad days.
 	"torture": {"rsm", "internal/ports", "internal/proc/child", "torture/check", "torture/history",
 		"torture/proxy"},
@@ -73,6 +74,7 @@ var allowedModules = []string{
 	// Tests only.
 	"github.com/cockroachdb/datadriven", "go.uber.org/goleak",
 	"github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "pgregory.net/rapid",
+	"github.com/santhosh-tekuri/jsonschema/v6",
 }
 
 type source struct {
