@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -28,6 +29,8 @@ const (
 	OutcomeNotApplied = "not_applied"
 	OutcomeUnknown    = "unknown"
 )
+
+var outcomes = []string{OutcomeApplied, OutcomeNotApplied, OutcomeUnknown}
 
 // Codes that the client itself gives; all others are the server's, of docs/errors.md.
 const (
@@ -97,7 +100,7 @@ func (e *Error) Unwrap() error { return e.cause }
 func errorOf(endpoint string, status int, header http.Header, body []byte) *Error {
 	e := &Error{}
 	if !strings.HasPrefix(header.Get("Content-Type"), "application/problem+json") ||
-		json.Unmarshal(body, e) != nil || e.Code == "" || e.Outcome == "" {
+		json.Unmarshal(body, e) != nil || e.Code == "" || !slices.Contains(outcomes, e.Outcome) {
 		return strange(endpoint, status, fmt.Sprintf("%s answers %d %s, but not in the words of "+
 			"drystone: something else listens there, or stands in between.", endpoint, status,
 			http.StatusText(status)))

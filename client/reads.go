@@ -34,7 +34,9 @@ func (s *Stack) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	name, err := decoded(in.Name, in.Encoding)
-	s.Name, s.Size = string(name), in.Size
+	if err == nil {
+		s.Name, s.Size = string(name), in.Size
+	}
 	return err
 }
 
@@ -131,7 +133,9 @@ func (l *listReply) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	next, err := decoded(in.Next, in.Encoding)
-	l.Stacks, l.next = in.Stacks, string(next)
+	if err == nil {
+		l.Stacks, l.next = in.Stacks, string(next)
+	}
 	return err
 }
 
@@ -169,8 +173,9 @@ func (v *topReply) UnmarshalJSON(data []byte) (err error) {
 	if err := json.Unmarshal(data, &in); err != nil {
 		return err
 	}
-	v.Empty, v.Size = in.Empty, in.Size
-	v.value, err = decoded(in.Value, in.Encoding)
+	if v.value, err = decoded(in.Value, in.Encoding); err == nil {
+		v.Empty, v.Size = in.Empty, in.Size
+	}
 	return err
 }
 
@@ -192,14 +197,15 @@ func (v *valuesReply) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &in); err != nil {
 		return err
 	}
-	v.bytes, v.Empty, v.Size = make([][]byte, len(in.Values)), in.Empty, in.Size
+	bytes := make([][]byte, len(in.Values))
 	for i, s := range in.Values {
 		b, err := decoded(s, in.Encoding)
 		if err != nil {
 			return err
 		}
-		v.bytes[i] = b
+		bytes[i] = b
 	}
+	v.bytes, v.Empty, v.Size = bytes, in.Empty, in.Size
 	return nil
 }
 

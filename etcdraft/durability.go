@@ -76,8 +76,10 @@ func (e *Engine) takeAppend(m *pb.Message) {
 			e.send(fromMessage(r))
 		case t == pb.MsgVoteResp:
 			if !r.GetReject() {
-				// Fig2/F.2: granting a vote starts the timer again.
+				// Fig2/F.2: granting a vote starts the timer again. Who is asking for pre-votes itself waits
+				// for whom it has helped to win, or it would depose that one.
 				e.timer = timer{timeout: e.drawElectionTimeout()}
+				e.standBack = e.at.role == raft.PreCandidate
 			}
 			e.sendDurable(fromMessage(r), 0)
 		default:

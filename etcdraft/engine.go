@@ -40,9 +40,11 @@ type Engine struct {
 	now       uint64 // ticks since the start
 	quiet     int    // ticks since a leader was heard
 	timer     timer
-	yielded   bool        // has stood back once for another since a leader was heard
-	standBack bool        // takes no pre-vote until it asks again
-	prevoted  raft.NodeID // who was granted the pre-vote that was looked at last
+	stood     int            // candidacies since a leader was heard
+	asked     []raft.Message // of a candidate, and not answered
+	yielded   bool           // has stood back once for another since a leader was heard
+	standBack bool           // takes no pre-vote until it asks again
+	prevoted  raft.NodeID    // who was granted the pre-vote that was looked at last
 
 	configs []configAt   // the snapshot's and every later one in the log; the last is in force
 	tracked raft.Members // the one that the RawNode goes by
@@ -92,6 +94,7 @@ func New(c raft.Config, d raft.Restored) *Engine {
 		MaxSizePerMsg:             uint64(e.config.MaxAppendBytes),
 		MaxCommittedSizePerReady:  math.MaxUint64, // Ready.Apply has bounds of its own
 		MaxInflightMsgs:           e.config.MaxInflight,
+		MaxInflightBytes:          uint64(max(e.config.InflightBytes, e.config.MaxAppendBytes)),
 		CheckQuorum:               true,
 		PreVote:                   true,
 		ReadOnlyOption:            etcd.ReadOnlySafe,

@@ -1,6 +1,8 @@
 package etcdraft
 
 import (
+	"slices"
+
 	"drystone/raft"
 
 	etcd "go.etcd.io/raft/v3"
@@ -39,6 +41,10 @@ func (e *Engine) Step(m raft.Message) {
 		if e.at.role == raft.Follower && e.at.leader == m.From && e.at.hard.CurrentTerm == m.Term {
 			e.hearLeader()
 		}
+	case raft.VoteReply:
+		if !b.PreVote && m.Term == e.at.hard.CurrentTerm {
+			e.asked = slices.DeleteFunc(e.asked, func(ask raft.Message) bool { return ask.To == m.From })
+		}
 	case raft.AppendReply, raft.SnapshotReply:
 		e.hearPeer(m)
 	case raft.HeartbeatReply:
@@ -70,10 +76,9 @@ func (e *Engine) welcome(m raft.Message) bool {
 	case raft.SnapshotReply:
 		return b.MatchIndex <= e.log.lastIndex() || e.at.hard.CurrentTerm != m.Term
 	case raft.TimeoutNow:
-		// thesis §3.10: it stands at once, if it stands at all.
-		if e.at.role != raft.Leader && m.Term == e.at.hard.CurrentTerm {
-			return e.prepareToStand()
-		}
+		// thesis §3.10: it stands at once, if it stands at all, and by what it goes by in the leader's
+		// term. A leader tells nobody who has not answered it in its term.
+		return e.at.role != raft.Leader && m.Term == e.at.hard.CurrentTerm && e.prepareToStand()
 	}
 	return true
 }
@@ -128,19 +133,22 @@ func (e *Engine) observe() {
 		e.after, e.yielded = nil, false
 	}
 	if e.at.role == raft.Follower && e.at.leader != was.leader && e.at.leader != 0 {
+		e.stood = 0
 		e.timer = timer{timeout: e.drawElectionTimeout()}
 	}
 	if e.at.role == was.role {
 		return
 	}
+	e.asked = nil
 	if was.role == raft.Leader {
 		e.leaveOffice()
 	}
 	switch e.at.role {
 	case raft.Candidate:
+		e.stood++
 		e.timer = timer{timeout: e.drawElectionTimeout()}
 	case raft.Leader:
-		e.quiet = 0
+		e.quiet, e.stood = 0, 0
 		e.goBy(e.members())
 	}
 }
@@ -183,7 +191,11 @@ func (e *Engine) take(rd etcd.Ready) {
 		case pb.MsgVote, pb.MsgHeartbeatResp:
 			// etcd lets them leave at once. But who stands in a term that its disk does not know may
 			// lead it a second time, after a crash.
-			e.sendDurable(fromMessage(m), 0)
+			said := fromMessage(m)
+			e.sendDurable(said, 0)
+			if m.GetType() == pb.MsgVote {
+				e.asked = append(e.asked, said)
+			}
 		default:
 			e.send(fromMessage(m))
 		}

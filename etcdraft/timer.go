@@ -12,9 +12,12 @@ type timer struct{ elapsed, timeout int } // in ticks
 // draw returns a number in [0, n).
 func (e *Engine) draw(n int) int { return int(e.jitter.Uint64() % uint64(n)) }
 
-// drawElectionTimeout spreads timeouts over [ElectionTicks, 2·ElectionTicks) (§5.2).
+// drawElectionTimeout spreads timeouts over [ElectionTicks, 2·ElectionTicks) (§5.2). DIFFERS(11):
+// each candidacy in vain doubles the spread, until a leader is heard, for where disks are slow all
+// stand before they hear of each other.
 func (e *Engine) drawElectionTimeout() int {
-	return e.config.ElectionTicks + e.draw(e.config.ElectionTicks)
+	wider := min(max(e.stood-1, 0), 4)
+	return e.config.ElectionTicks + e.draw(e.config.ElectionTicks<<wider)
 }
 
 // tickTimer asks for pre-votes when it is time, and as long as nothing comes of it again each
@@ -23,6 +26,9 @@ func (e *Engine) tickTimer() {
 	t := &e.timer
 	t.elapsed++
 	if t.elapsed < t.timeout {
+		if e.at.role == raft.Candidate && t.elapsed%e.config.HeartbeatTicks == 0 {
+			e.askAgain()
+		}
 		return
 	}
 	e.timer = timer{timeout: e.config.HeartbeatTicks}
@@ -32,6 +38,17 @@ func (e *Engine) tickTimer() {
 		return
 	}
 	_ = e.node.Campaign()
+}
+
+// askAgain repeats a candidate's requests for votes: etcd sends them once (§5.5: retry until they
+// answer).
+func (e *Engine) askAgain() {
+	if e.disk.hard != e.at.hard {
+		return // they still wait for its own vote
+	}
+	for _, m := range e.asked {
+		e.send(m)
+	}
 }
 
 // prepareToStand reports whether this node may become a candidate: it votes, and its disk

@@ -94,7 +94,7 @@ func TestBadInput(t *testing.T) {
 	}
 	for _, bad := range []string{`{}`, `{"values":[]}`, `{"values":["1"],"end":"middle"}`,
 		`{"values":["1"],"encoding":"hex"}`, `{"values":["***"],"encoding":"base64"}`,
-		`{"values":["QQ"],"encoding":"base64"}`} {
+		`{"values":["QQ"],"encoding":"base64"}`, `{"values":["QQ==\n"],"encoding":"base64"}`} {
 		add(400, "bad_request", []string{pushA}, "", bad, typed...)
 	}
 	for _, bad := range []string{`{"count":0}`, `{"count":-1}`, `{"count":1.5}`, `{"count":1e2}`,

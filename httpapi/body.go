@@ -80,7 +80,12 @@ func (x *Exchange) freshMaxValueBytes() uint64 {
 	return s.Settings.MaxValueBytes
 }
 
+// noLimit is above any body there is room for. A max_value_bytes may say more, and the sums below
+// must not overflow.
+const noLimit = 1 << 48
+
 func (k bodyKind) bound(maxValue uint64) uint64 {
+	maxValue = min(maxValue, noLimit)
 	if k == rawBody {
 		return maxValue
 	}

@@ -32,7 +32,7 @@ func (a *API) admit(x *Exchange) bool {
 // knows says whether a host is one of ours: none (HTTP/1.0), loopback, configured, or the very
 // address that the connection came in at.
 func (a *API) knows(host string, r *http.Request) bool {
-	if host == "" || host == "localhost" || a.hosts[host] {
+	if r.Host == "" || host == "localhost" || a.hosts[host] {
 		return true
 	}
 	ip, err := netip.ParseAddr(host)

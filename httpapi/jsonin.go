@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"strconv"
@@ -339,7 +340,7 @@ func decodeValues(encoding string, values [][]byte) *jsonError {
 	for i, v := range values {
 		out := make([]byte, base64.StdEncoding.DecodedLen(len(v)))
 		n, err := base64.StdEncoding.Strict().Decode(out, v)
-		if err != nil {
+		if err != nil || bytes.ContainsAny(v, "\r\n") { // which the decoder passes over
 			return &jsonError{codeBadRequest, fmt.Sprintf("values[%d] is not base64.", i)}
 		}
 		values[i] = out[:n]

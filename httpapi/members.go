@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"drystone/rsm"
 )
@@ -109,7 +111,8 @@ func (x *Exchange) failAdmin(r rsm.AdminReply) {
 		detail = refusal(r.Code, s)
 	}
 	if detail == "" && r.Detail != "" {
-		detail = stopped(strings.ToUpper(r.Detail[:1]) + r.Detail[1:])
+		first, n := utf8.DecodeRuneInString(r.Detail)
+		detail = stopped(string(unicode.ToUpper(first)) + r.Detail[n:])
 	}
 	p := newProblem(r.Code, detail)
 	if r.Outcome == rsm.Unknown {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -46,7 +47,7 @@ func newProblem(code rsm.Code, detail string) problem {
 // appendJSON renders the body. Equal problems give equal bytes.
 func (p problem) appendJSON(dst []byte) []byte {
 	dst = append(dst, `{"type":"/errors/`...)
-	dst = append(dst, p.code...)
+	dst = append(dst, url.PathEscape(string(p.code))...) // a peer of a later version may say any
 	dst = append(dst, `","title":`...)
 	dst = appendString(dst, p.title)
 	dst = append(dst, `,"status":`...)
@@ -68,9 +69,7 @@ func (p problem) appendJSON(dst []byte) []byte {
 
 // appendLine renders the problem for the seed's calls: one line of text.
 func (p problem) appendLine(dst []byte) []byte {
-	dst = append(dst, p.code...)
-	dst = append(dst, ": "...)
-	dst = append(dst, strings.ReplaceAll(p.detail, "\n", " ")...)
+	dst = append(dst, strings.ReplaceAll(string(p.code)+": "+p.detail, "\n", " ")...)
 	if p.outcome == unknown {
 		dst = append(dst, " (outcome unknown, request "...)
 		dst = append(dst, p.requestID...)

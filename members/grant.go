@@ -38,8 +38,23 @@ func (g Grant) Enter(id storage.Identity) (storage.Identity, error) {
 	if id.Cluster != g.Cluster {
 		return id, fmt.Errorf("cluster %s does not have the first members that it names", g.Cluster)
 	}
+	if !g.sensible(id.Peers) {
+		return id, fmt.Errorf("what cluster %s says to the node that it lets in cannot be", g.Cluster)
+	}
 	id.Admitted, id.Boot = g.Admitted, max(id.Boot, g.Boots)+1
 	return id, nil
+}
+
+// sensible says whether a node can start with it: what it makes durable it must be able to read.
+// peers are sorted.
+func (g Grant) sensible(peers []storage.PeerIdentity) bool {
+	for i, p := range peers {
+		if p.Node == 0 || i > 0 && p.Node == peers[i-1].Node || p.Incarnation == "" ||
+			!roster.Valid(p.Incarnation, "") {
+			return false
+		}
+	}
+	return len(peers) > 0 && g.Boots <= roster.MaxGeneration*roster.BootsPerGeneration
 }
 
 // JoinRefused is how a joiner is told the leader's refusal.

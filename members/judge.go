@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"drystone/raft"
+	"drystone/roster"
 	"drystone/storage"
 	"drystone/wire"
 )
@@ -31,6 +32,11 @@ func (n Self) Judge(h wire.Hello) wire.HelloReply {
 	if h.Node == id.Node {
 		return refuse(wire.HelloWrongNode, "both sides are node %d: two nodes were started with one "+
 			"--id", id.Node)
+	}
+	if h.Incarnation == "" || !roster.Valid(h.Incarnation, h.Peer) {
+		// What is heard here enters the roster, and is read there by everybody, for ever.
+		return refuse(wire.HelloVersion, "node %d does not name its data directory and its address as "+
+			"node %d knows such names", h.Node, id.Node)
 	}
 	if id.Cluster == "" && n.Asking {
 		return refuse(wire.HelloNotNow, "node %d has not joined a cluster yet", id.Node)

@@ -13,12 +13,15 @@ import (
 // tag guards the file by which a mutated binary says what it is. No file of the tree has it.
 const tag = "mutants"
 
+// versionSuffix is what it adds to its version.
+const versionSuffix = "+mutant.%s"
+
 // signature is that file, of package main in cmd/drystone.
 const signature = `//go:build ` + tag + `
 
 package main
 
-func init() { version += "+mutant.%s" }
+func init() { version += "` + versionSuffix + `" }
 `
 
 // moduleRoot is the directory of go.mod.

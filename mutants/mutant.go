@@ -12,6 +12,8 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"go/scanner"
+	"go/token"
 	"os"
 	"path/filepath"
 	"slices"
@@ -119,9 +121,31 @@ func parse(text string) (mutant, error) {
 		if after != "" {
 			after += "\n"
 		}
+		if sameCode(before, after) {
+			return mutant{}, fmt.Errorf("a hunk of %s leaves the code as it is:\n%s", file, before)
+		}
 		m.hunks = append(m.hunks, hunk{file: file, old: before, new: after})
 	}
 	return m, nil
+}
+
+// sameCode says whether two pieces of Go differ in nothing but comments and space.
+func sameCode(a, b string) bool {
+	tokens := func(text string) (all []string) {
+		var s scanner.Scanner
+		file := token.NewFileSet().AddFile("", -1, len(text))
+		s.Init(file, []byte(text), nil, 0)
+		for {
+			_, t, literal := s.Scan()
+			if t == token.EOF {
+				return all
+			}
+			if t != token.SEMICOLON {
+				all = append(all, t.String()+literal)
+			}
+		}
+	}
+	return slices.Equal(tokens(a), tokens(b))
 }
 
 // files are the files that a mutant changes, with what they become, by path from the root.

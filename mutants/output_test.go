@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +72,8 @@ func TestParse(t *testing.T) {
 		strings.Replace(head, "title: t\n", "", 1) + "\n--- a.go\na\n+++\nb\n",
 		head + "id: X2\n\n--- a.go\na\n+++\nb\n",
 		head + "colour: red\n\n--- a.go\na\n+++\nb\n",
+		head + "\n--- a.go\na := 1\n+++\na := 1\n",
+		head + "\n--- a.go\na := 1 // so\n+++\n\ta  := 1\n",
 	} {
 		if _, err := parse(bad); err == nil {
 			t.Errorf("parsed:\n%s", bad)
@@ -79,29 +83,113 @@ func TestParse(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	all := []mutant{{id: "A1", title: "one"}, {id: "A2", title: "two"}}
-	text := "before\n" + tableBegin + "\n| A2 | two | old | 1 | 1 | 1 |\n" +
-		"| A9 | gone | x | 1 | 1 | 1 |\n" + tableEnd + "\nafter\n"
-	o := outcome{seeds: []int{3, 1, survived}, by: []string{"One Vote", "One Vote", "Liveness"},
-		tried: 30, took: 2 * time.Second}
-	got, err := replaceTable(text, all, map[string]string{"A1": row(&all[0], &o)})
+	text := "before\n" + tableBegin + "\n| A2 | two | old | 1 | 1 | 1 | x |\n" +
+		"| A9 | gone | x | 1 | 1 | 1 | x |\n\nan old summary\n" + tableEnd + "\nafter\n"
+	o := outcome{seeds: []int{3, 1, survived}, by: []string{"One Vote", "One Vote"}, tried: 30,
+		took: 2 * time.Second, tests: []string{"scripts: 5.2/late_vote", "explorer"}}
+	rows := map[string]string{"A1": row(&all[0], &o, limits{runs: 3, seeds: 30})}
+	got, err := replaceTable(text, all, rows, "killed 2\n")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := "before\n" + tableBegin + "\n" + tableHead +
-		"| A1 | one | One Vote ×2, Liveness ×1 | 3 | 30 | 2 |\n" +
-		"| A2 | two | old | 1 | 1 | 1 |\n" + tableEnd + "\nafter\n"
+		"| A1 | one | One Vote ×2, nobody ×1 | 3 | 30 | 2 | scripts: 5.2/late_vote; explorer |\n" +
+		"| A2 | two | old | 1 | 1 | 1 | x |\n\nkilled 2\n" + tableEnd + "\nafter\n"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if _, err := replaceTable("no table", all, nil); err == nil {
+	if _, err := replaceTable("no table", all, nil, ""); err == nil {
 		t.Error("a document without a table was changed")
 	}
 }
 
+// TestRowsOfSurvivors: what ended a hunt in vain stands in the table, seeds or time.
+func TestRowsOfSurvivors(t *testing.T) {
+	l := limits{runs: 2, seeds: 20_000, within: 10 * time.Minute}
+	m := mutant{id: "F9", title: "nine"}
+	none := []int{survived, survived}
+	for _, c := range []struct {
+		o    outcome
+		want string
+	}{
+		{outcome{seeds: none, tried: 20_000},
+			"| F9 | nine | nobody ×2 | — | 20000 | 0 | — |\n"},
+		{outcome{seeds: none, tried: 300},
+			"| F9 | nine | nobody ×2 (time was up after 10m0s, at 300 of 20000 seeds) " +
+				"| — | 300 | 0 | — |\n"},
+		{outcome{seeds: []int{7, 9}, by: []string{"Crash", "Crash"}, tried: 16},
+			"| F9 | nine | Crash ×2 | 7 | 16 | 0 | — |\n"},
+	} {
+		if got := row(&m, &c.o, l); got != c.want {
+			t.Errorf("got  %swant %s", got, c.want)
+		}
+	}
+}
+
+func TestSummary(t *testing.T) {
+	l := limits{runs: 1, seeds: 100, within: time.Minute}
+	killed := outcome{seeds: []int{4}, by: []string{"One Vote"}}
+	lives := outcome{seeds: []int{survived}}
+	a1, a2 := &mutant{id: "A1"}, &mutant{id: "A2"}
+	const most = "At most for each: 1 runs, 100 seeds, 1m0s.\n"
+	for _, c := range []struct {
+		name     string
+		mutants  []*mutant
+		outcomes []outcome
+		text     string
+		good     bool
+	}{
+		{"all", []*mutant{a1, a2}, []outcome{killed, killed},
+			"killed 2 of 2 in 0s, 0 at a time; half of them took 4 seeds at most. " + most +
+				"required: all of A1.\n", true},
+		{"a required one lives", []*mutant{a1}, []outcome{lives},
+			"killed 0 of 1 in 0s, 0 at a time. " + most +
+				"not killed: A1.\nrequired: NOT A1 of A1.\n", false},
+		{"too many live", []*mutant{a2}, []outcome{lives},
+			"killed 0 of 1 in 0s, 0 at a time. " + most + "not killed: A2.\n", false},
+	} {
+		s := summarize(c.mutants, c.outcomes, l)
+		if got := s.text(); got != c.text {
+			t.Errorf("%s: got\n%swant\n%s", c.name, got, c.text)
+		}
+		if err := s.verdict(); (err == nil) != c.good {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
 func TestFailedTest(t *testing.T) {
-	out := "--- FAIL: TestScripts (0.1s)\n    --- FAIL: TestScripts/5.4 (0s)\n" +
-		"        --- FAIL: TestScripts/5.4/figure8 (0s)\n--- FAIL: TestOther (0s)\n"
-	if got := failedTest(out); got != "TestScripts/5.4/figure8" {
-		t.Errorf("%q", got)
+	for _, c := range []struct{ out, want string }{
+		{"--- FAIL: TestScripts (0.1s)\n    --- FAIL: TestScripts/5.4 (0s)\n" +
+			"        --- FAIL: TestScripts/5.4/figure8 (0s)\n--- FAIL: TestOther (0s)\nFAIL\n",
+			"5.4/figure8"},
+		{"panic: raft: commits beyond the log\n\ngoroutine 7 [running]:\n" +
+			"drystone/wal.TestModel(0xc0001)\n", "TestModel"},
+		{"--- FAIL: TestNothingIsBroken (0.04s)\n", ""},
+		{"panic: test timed out after 5m0s\n\trunning tests:\n\t\tTestModel (4m59s)\n", "TestModel"},
+		{"fatal error: out of memory\n", ""},
+	} {
+		if got := failedTest(c.out); got != c.want {
+			t.Errorf("%q, not %q", got, c.want)
+		}
+	}
+}
+
+// TestProgress: the line tells what is under way; on what is no terminal nothing is shown.
+func TestProgress(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "no terminal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	p := newProgress(f, 3)
+	p.begins("A1")
+	p.begins("A2")
+	p.ends("A1", true)
+	if got, want := p.String(), "1 of 3 tried, 1 killed, 0s; now A2"; got != want {
+		t.Errorf("%q, not %q", got, want)
+	}
+	if info, err := f.Stat(); err != nil || info.Size() > 0 {
+		t.Errorf("%d bytes were written, %v", info.Size(), err)
 	}
 }

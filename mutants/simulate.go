@@ -27,17 +27,23 @@ type limits struct {
 
 // outcome is what came of a mutant.
 type outcome struct {
-	seeds   []int    // to the kill, by run; survived
-	by      []string // what noticed, by run that killed
-	tried   int      // seeds in all
-	took    time.Duration
-	elsehow string // who else notices, if the simulator does not
+	seeds []int    // to the kill, by run; survived
+	by    []string // what noticed, by run that killed
+	tried int      // seeds in all
+	took  time.Duration
+	tests []string // that notice as well, by layer
 }
 
 func (o *outcome) killed() bool { return len(o.by) > 0 }
 
+// survivals is how many runs did not kill.
+func (o *outcome) survivals() int { return len(o.seeds) - len(o.by) }
+
 // median is of all runs, those that did not kill counted as longer than any.
 func (o *outcome) median() int {
+	if len(o.seeds) == 0 {
+		return survived
+	}
 	s := slices.Sorted(slices.Values(o.seeds))
 	return s[(len(s)-1)/2]
 }
@@ -49,13 +55,15 @@ func firstSeed(run int) int { return 1 + run*1_000_000 }
 // long, because a busy machine must not look like a kill.
 const hangGrace = 2 * time.Minute
 
-// simulate runs the simulator of a binary from several starting points until each has killed.
+// simulate runs the simulator of a binary from several starting points until each has killed. What
+// one of them leaves of seeds and time is shared by those after it.
 func simulate(binary string, l limits) (outcome, error) {
 	began := time.Now()
 	var o outcome
 	for run := range l.runs {
 		slot := max(time.Second, (l.within-time.Since(began))/time.Duration(l.runs-run))
-		v, err := simulateFrom(binary, firstSeed(run), l.seeds/l.runs, slot, l.workers)
+		seeds := (l.seeds - o.tried) / (l.runs - run)
+		v, err := simulateFrom(binary, firstSeed(run), seeds, slot, l.workers)
 		if err != nil {
 			return o, err
 		}

@@ -14,27 +14,30 @@ import (
 const (
 	tableBegin = "<!-- mutants: written by make mutants -->"
 	tableEnd   = "<!-- mutants: end -->"
-	tableHead  = "| | bug | killed by | median seeds | of | seconds |\n|---|---|---|---|---|---|\n"
+	tableHead  = "| | bug | killed by | median seeds | of | seconds | other tests |\n" +
+		"|---|---|---|---|---|---|---|\n"
 )
 
 // row is a mutant's line of the table.
-func row(m *mutant, o *outcome) string {
-	by := o.elsehow
-	if o.killed() {
-		by = tally(o.by)
-	} else if by == "" {
-		by = "**nobody**"
-	} else {
-		by = "not by the simulator; " + by
-	}
-	median := "—"
+func row(m *mutant, o *outcome, l limits) string {
+	by, median := "**nobody**", "—"
 	if n := o.median(); n != survived {
 		median = strconv.Itoa(n)
-	} else if o.killed() {
-		median = fmt.Sprintf("> %d", o.tried/len(o.seeds))
 	}
-	return fmt.Sprintf("| %s | %s | %s | %s | %d | %d |\n", m.id, m.title, by, median, o.tried,
-		o.took.Round(time.Second)/time.Second)
+	if o.killed() {
+		by = tally(o.by)
+	}
+	if n := o.survivals(); n > 0 && len(o.seeds) > 1 {
+		by = strings.TrimPrefix(fmt.Sprintf("%s, nobody ×%d", tally(o.by), n), ", ")
+	}
+	if l.runs == 0 {
+		by = "not tried"
+	}
+	if o.survivals() > 0 && o.tried < l.seeds {
+		by += fmt.Sprintf(" (time was up after %v, at %d of %d seeds)", l.within, o.tried, l.seeds)
+	}
+	return fmt.Sprintf("| %s | %s | %s | %s | %d | %d | %s |\n", m.id, m.title, by, median, o.tried,
+		o.took.Round(time.Second)/time.Second, joined(o.tests))
 }
 
 // tally counts equal names, the most frequent first.
@@ -54,21 +57,23 @@ func tally(names []string) string {
 }
 
 // writeTable puts rows into the document, in place of older rows of the same mutants. Those of
-// mutants that are no more go.
-func writeTable(root string, all []mutant, rows map[string]string) error {
+// mutants that are no more go, and so does an older summary.
+func writeTable(root string, all []mutant, rows map[string]string, summary string) error {
 	path := filepath.Join(root, "docs", "simulator.md")
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	changed, err := replaceTable(string(text), all, rows)
+	changed, err := replaceTable(string(text), all, rows, summary)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return os.WriteFile(path, []byte(changed), 0o644)
 }
 
-func replaceTable(text string, all []mutant, rows map[string]string) (string, error) {
+func replaceTable(text string, all []mutant, rows map[string]string, summary string) (
+	string, error,
+) {
 	head, rest, begins := strings.Cut(text, tableBegin+"\n")
 	old, tail, ends := strings.Cut(rest, tableEnd)
 	if !begins || !ends {
@@ -88,6 +93,9 @@ func replaceTable(text string, all []mutant, rows map[string]string) (string, er
 			line = known[all[i].id]
 		}
 		b.WriteString(line)
+	}
+	for line := range strings.Lines(summary) {
+		b.WriteString("\n" + line)
 	}
 	b.WriteString(tableEnd + tail)
 	return b.String(), nil

@@ -1,7 +1,9 @@
 package node
 
 import (
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"drystone/raft"
 	"drystone/replica"
@@ -49,6 +51,7 @@ type received struct {
 
 type submit struct {
 	ticket    replica.Ticket
+	serial    *atomic.Uint64 // to be set once the replica has it
 	request   rsm.Request
 	timeoutMs uint64
 }
@@ -85,6 +88,15 @@ func (b *inbox) signal() {
 	case b.wake <- struct{}{}:
 	default:
 	}
+}
+
+// takeBack takes a request out again. It is false if the loop has it, or had it.
+func (b *inbox) takeBack(t replica.Ticket) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	before := len(b.now.submits)
+	b.now.submits = slices.DeleteFunc(b.now.submits, func(s submit) bool { return s.ticket == t })
+	return len(b.now.submits) < before
 }
 
 // receive puts what a peer said, once there is room. Meanwhile its connection waits, and so in

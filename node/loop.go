@@ -123,7 +123,7 @@ func (n *core) feed(now uint64, p *pile) {
 		n.replica.Drain()
 	}
 	for _, s := range p.submits {
-		n.replica.Submit(now, s.ticket, s.request, s.timeoutMs)
+		s.serial.Store(n.replica.Submit(now, s.ticket, s.request, s.timeoutMs))
 	}
 	for _, r := range p.reads {
 		n.replica.Read(now, r.ticket, r.query, r.options, r.timeoutMs)

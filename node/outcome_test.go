@@ -9,8 +9,69 @@ import (
 	"testing"
 	"time"
 
+	"drystone/disk"
 	"drystone/rsm"
 )
+
+// A loop that does not get to a request in time: what never reached the replica is taken back, and
+// what did has the name that will settle it.
+func TestOverdueRequests(t *testing.T) {
+	n := alone(t, disk.NewMem(1))
+	leads(t, n)
+	// hold lets the loop stand still before the requests of the pile it takes.
+	hold := func() (<-chan struct{}, chan<- struct{}) {
+		held, release := make(chan struct{}), make(chan struct{})
+		n.inbox.put(func(p *pile) {
+			p.calls = append(p.calls, func() { close(held); <-release })
+		})
+		return held, release
+	}
+	type answer struct {
+		result rsm.Result
+		id     string
+	}
+	ask := func(command string) chan answer {
+		answered := make(chan answer, 1)
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+			defer cancel()
+			r, id := n.Do(ctx, request(command))
+			answered <- answer{r, id}
+		}()
+		return answered
+	}
+	inInbox := func() int {
+		n.inbox.mu.Lock()
+		defer n.inbox.mu.Unlock()
+		return len(n.inbox.now.submits)
+	}
+
+	held, release := hold()
+	<-held
+	a := <-ask("early")
+	if a.result.Outcome != rsm.NotApplied || a.result.Code != rsm.CodeExpired || a.id != "" {
+		t.Errorf("never taken by the loop: got %+v, named %q", a.result, a.id)
+	}
+	answered := ask("late")
+	eventually(t, "it is handed over", func() bool { return inInbox() == 1 })
+	held2, release2 := hold()
+	close(release)
+	<-held2 // with the request in the same pile
+	overdue := time.NewTimer(grace + 100*time.Millisecond)
+	select {
+	case a := <-answered:
+		t.Errorf("in the loop's hands: got %+v, named %q", a.result, a.id)
+	case <-overdue.C:
+	}
+	close(release2)
+	if a := <-answered; a.id == "" {
+		t.Errorf("taken by the loop: got %+v without a name", a.result)
+	}
+	do(t, n, "last")
+	if got := tapeOf(t, n); strings.Contains(got, "early") {
+		t.Errorf("what was not applied is there: %q", got)
+	}
+}
 
 // What callers are told is true, whatever ends under them: applied is once, not applied is never,
 // unknown is at most once.

@@ -33,20 +33,46 @@ func (n *Node) Do(ctx context.Context, r rsm.Request) (rsm.Result, string) {
 	w := n.waiters.add()
 	defer n.waiters.remove(w)
 	taken := n.inbox.put(func(p *pile) {
-		p.submits = append(p.submits, submit{w.ticket, r, timeout})
+		p.submits = append(p.submits, submit{w.ticket, &w.serial, r, timeout})
 	})
 	if !taken {
 		return rsm.Result{Outcome: rsm.NotApplied, Code: n.whyRefused(rsm.CodeDraining)}, ""
 	}
 	a, answered := n.await(ctx, core, w, timeout)
 	if !answered {
-		return rsm.Result{Outcome: rsm.Unknown, Code: rsm.CodeOutcomeUnknown}, ""
+		a.result = n.unanswered(core, w)
 	}
 	a.result.Code = n.whyRefused(a.result.Code)
 	if a.result.Serial == 0 {
 		return a.result, ""
 	}
 	return a.result, fmt.Sprintf("%d.%d.%d", n.config.ID, n.identity.Boot, a.result.Serial)
+}
+
+// unanswered is what is true of a request that nobody answered in time: unknown, under the name
+// that will settle it, if the replica has it. Else it never left this process.
+func (n *Node) unanswered(core *core, w *waiter) rsm.Result {
+	if n.inbox.takeBack(w.ticket) {
+		return rsm.Result{Outcome: rsm.NotApplied, Code: rsm.CodeExpired}
+	}
+	// The loop has it in its hands, and waits for nothing while it numbers it.
+	numbered := time.NewTicker(time.Millisecond)
+	defer numbered.Stop()
+	for ended := false; ; {
+		switch serial := w.serial.Load(); {
+		case serial > 0:
+			return rsm.Result{Outcome: rsm.Unknown, Code: rsm.CodeOutcomeUnknown, Serial: serial}
+		case ended:
+			return rsm.Result{Outcome: rsm.NotApplied, Code: rsm.CodeDraining}
+		}
+		select {
+		case a := <-w.answer:
+			return a.result
+		case <-core.ended:
+			ended = true
+		case <-numbered.C:
+		}
+	}
 }
 
 // serving is the core, or why there is none to serve callers.

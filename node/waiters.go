@@ -2,6 +2,7 @@ package node
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"drystone/replica"
 	"drystone/rsm"
@@ -19,7 +20,8 @@ type waiters struct {
 type waiter struct {
 	ticket   replica.Ticket
 	answered bool
-	answer   chan answer // holds one
+	answer   chan answer   // holds one
+	serial   atomic.Uint64 // of the request, once the replica has it
 }
 
 // answer is a request's result or a read's.
@@ -54,6 +56,7 @@ func (w *waiters) remove(x *waiter) {
 	case <-x.answer: // came too late
 	default:
 	}
+	x.serial.Store(0)
 	w.free = append(w.free, uint32(x.ticket))
 	x.ticket, x.answered = x.ticket+1<<32, false
 }

@@ -1,58 +1,64 @@
-package raft
+package raft_test
 
 import (
-	"fmt"
+	"bytes"
 	"testing"
+
+	"drystone/internal/rafttest"
+	"drystone/raft"
+	"drystone/replica"
 )
 
+// What this engine has in common with others, and whole clusters: internal/rafttest.
+
+func TestClaims(t *testing.T) { rafttest.Claims(t, replica.Native) }
+
 func TestRandomHistories(t *testing.T) {
-	histories, steps := sized(120), 10000
-	total := map[string]int{}
-	for _, n := range []int{1, 2, 3, 5} {
-		for seed := range uint64(histories) {
-			s := newSim(t, seed*16+uint64(n), n, Members{Voters: firstIDs(n)})
-			for range steps {
-				s.step()
+	histories := 120
+	if raft.DeepChecks || testing.Short() {
+		histories = 15
+	}
+	rafttest.Histories(t, histories, replica.Native)
+}
+
+func TestSameSeedSameHistory(t *testing.T) { rafttest.SameSeedSameHistory(t, replica.Native) }
+
+// A clone goes its own way, and the same way when it is given the same inputs.
+func TestCloneActsAlike(t *testing.T) {
+	state := func(r *raft.Raft) []byte {
+		return r.AppendState(nil, func(id raft.NodeID) raft.NodeID { return id })
+	}
+	members := raft.Members{Voters: []raft.NodeID{1, 2, 3}}
+	for seed := range uint64(20) {
+		c := rafttest.NewCluster(t, seed, 3, members, replica.Native)
+		for range 300 {
+			c.Step()
+		}
+		for _, n := range c.Up() {
+			for range 40 {
+				c.Step()
 			}
-			s.heal()
-			s.stats["granted"], s.stats["applied"] = s.granted, int(s.highest)
-			s.stats["terms"] = len(s.leaders)
-			for k, v := range s.stats {
-				total[fmt.Sprint(n, " ", k)] += v
+			if n.Engine == nil {
+				continue
+			}
+			origin := n.Engine.(*raft.Raft)
+			before := state(origin)
+			a, b := origin.Clone(), origin.Clone()
+			for range 50 {
+				for _, r := range []*raft.Raft{a, b} {
+					r.Tick()
+					_ = r.Propose([]byte("y"))
+					if rd, _ := r.Ready(); rd.Append.Seq != 0 {
+						r.Persisted(rd.Append.Seq)
+					}
+				}
+			}
+			if !bytes.Equal(state(a), state(b)) {
+				t.Fatalf("seed %d: two clones differ:\n%q\n%q", seed, state(a), state(b))
+			}
+			if !bytes.Equal(before, state(origin)) {
+				t.Fatalf("seed %d: a clone changed its origin:\n%q\n%q", seed, before, state(origin))
 			}
 		}
 	}
-	t.Log(total)
-}
-
-func TestRandomReconfigurations(t *testing.T) {
-	histories, steps := sized(200), 10000
-	total := map[string]int{}
-	for seed := range uint64(histories) {
-		s := newSim(t, seed, 5, Members{Voters: firstIDs(3)})
-		for range steps {
-			s.step()
-		}
-		s.heal()
-		for k, v := range s.stats {
-			total[k] += v
-		}
-	}
-	t.Log(total)
-}
-
-func firstIDs(n int) []NodeID {
-	var ids []NodeID
-	for i := range n {
-		ids = append(ids, NodeID(i+1))
-	}
-	return ids
-}
-
-// sized cuts the number of histories when each is slow, or when time is short.
-func sized(histories int) int {
-	if deepChecks || testing.Short() {
-		return histories / 8
-	}
-	return histories
 }

@@ -97,3 +97,11 @@ func TestNobodyIsNoQuorum(t *testing.T) {
 		t.Error("an empty configuration decides")
 	}
 }
+
+func firstIDs(n int) []NodeID {
+	var ids []NodeID
+	for i := range n {
+		ids = append(ids, NodeID(i+1))
+	}
+	return ids
+}

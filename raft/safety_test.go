@@ -133,37 +133,6 @@ func TestLateRepliesMoveNothingBack(t *testing.T) {
 	}
 }
 
-// §5.3, last paragraph: a long divergence is crossed term by term.
-func TestConflictHintSkipsTerms(t *testing.T) {
-	s := calm(t, 1, 3)
-	var mine, theirs []Entry
-	for i := range Index(300) {
-		mine = append(mine, Entry{Index: i + 1, Term: 1 + Term(i/50)*2})
-		theirs = append(theirs, Entry{Index: i + 1, Term: 1 + Term(i/100)})
-	}
-	for i, n := range s.nodes {
-		n.hard, n.entries = HardState{CurrentTerm: 20}, mine
-		if i == 2 {
-			n.entries = theirs
-		}
-		s.start(n)
-	}
-	s.elected()
-	refused := 0
-	for _, line := range s.trace {
-		if e, ok := line.(Event); ok && e.Reason == NoSuchEntry {
-			refused++
-		}
-	}
-	if refused > 4 {
-		s.fail("%d refusals", refused)
-	}
-	s.tickAll(20)
-	if n := s.node(3); n.raft.log.last() != s.node(1).raft.log.last() {
-		s.fail("n3 does not agree:%s", s.describe())
-	}
-}
-
 // D1, D3, thesis §6.4: a leader that was replaced grants nothing, whatever old answers arrive; one
 // that has committed nothing in its term waits.
 func TestReadsAreConfirmedByAMajority(t *testing.T) {
@@ -214,35 +183,6 @@ func TestSingleNode(t *testing.T) {
 	rd, _ = r.Ready()
 	if len(rd.Apply) != 1 || len(rd.Reads) != 1 || rd.Reads[0] != (ReadGrant{1, 1}) {
 		t.Fatalf("%+v", rd)
-	}
-}
-
-// Followers learn of a commit at once, once each, in as many messages as there are followers.
-func TestCommitIsToldAtOnce(t *testing.T) {
-	s := calm(t, 1, 3)
-	l := s.elected()
-	s.tickAll(3)
-	from := len(s.trace)
-	s.propose(l)
-	s.settle()
-	for _, n := range s.nodes {
-		if n.applied != s.highest || s.highest != l.raft.log.lastIndex() {
-			s.fail("n%d has applied %d of %d", n.id, n.applied, s.highest)
-		}
-	}
-	sent := map[string]int{}
-	for _, line := range s.trace[from:] {
-		if e, ok := line.(Event); ok && e.Kind == EventSent {
-			switch e.Message.Body.(type) {
-			case AppendEntries:
-				sent["AppendEntries"]++
-			case Heartbeat:
-				sent["Heartbeat"]++
-			}
-		}
-	}
-	if sent["AppendEntries"] != 2 || sent["Heartbeat"] > 2 {
-		s.fail("one proposal takes %v", sent)
 	}
 }
 
@@ -304,26 +244,5 @@ func TestConfigurationComesAndGoesWithTheLog(t *testing.T) {
 	}})
 	if want := (Members{Voters: firstIDs(3)}); !r.members().Equal(want) {
 		t.Fatalf("in force: %v", r.members())
-	}
-}
-
-// thesis §4.2.2: a node that C-new leaves out stands until it knows C-new to be committed: here
-// it alone has C-new, and the only voter of C-new has not, so nobody else could win.
-func TestRemovedNodeStandsUntilItsRemovalIsCommitted(t *testing.T) {
-	s := calm(t, 1, 2)
-	joint := Members{Voters: firstIDs(2), Next: []NodeID{2}}
-	log := []Entry{
-		{1, 1, EntryConfig, EncodeMembers(nil, joint)},
-		{2, 1, EntryConfig, EncodeMembers(nil, Members{Voters: []NodeID{2}})},
-	}
-	for i, n := range s.nodes {
-		n.hard, n.entries = HardState{CurrentTerm: 1}, log[:2-i]
-		s.start(n)
-	}
-	if l := s.elected(); l.id != 2 {
-		s.tickAll(100)
-	}
-	if l := s.leader(); l == nil || l.id != 2 || l.raft.members().Joint() {
-		s.fail("the change is not complete:%s", s.describe())
 	}
 }

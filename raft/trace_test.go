@@ -1,7 +1,6 @@
 package raft
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 	"testing"
@@ -103,62 +102,5 @@ func TestHotPathAllocates(t *testing.T) {
 	r.Persisted(r.disk.seq)
 	if r.commitIndex != r.log.lastIndex() && r.commitIndex < match {
 		t.Errorf("commits %d of %d", r.commitIndex, match)
-	}
-}
-
-func itself(id NodeID) NodeID { return id }
-
-// A clone goes its own way, and the same way when it is given the same inputs.
-func TestCloneActsAlike(t *testing.T) {
-	for seed := range uint64(20) {
-		s := newSim(t, seed, 3, Members{Voters: firstIDs(3)})
-		for range 300 {
-			s.step()
-		}
-		for _, n := range s.up() {
-			for range 40 {
-				s.step()
-			}
-			if n.raft == nil {
-				continue
-			}
-			before := n.raft.AppendState(nil, itself)
-			a, b := n.raft.Clone(), n.raft.Clone()
-			for range 50 {
-				for _, r := range []*Raft{a, b} {
-					r.Tick()
-					_ = r.Propose([]byte("y"))
-					_, _ = r.Ready()
-					r.Persisted(r.disk.seq)
-				}
-			}
-			if !bytes.Equal(a.AppendState(nil, itself), b.AppendState(nil, itself)) {
-				s.fail("two clones differ:\n%q\n%q", a.AppendState(nil, itself), b.AppendState(nil, itself))
-			}
-			if !bytes.Equal(before, n.raft.AppendState(nil, itself)) {
-				s.fail("a clone changed its origin:\n%q\n%q", before, n.raft.AppendState(nil, itself))
-			}
-		}
-	}
-}
-
-// Equal seeds give equal traces.
-func TestHistoriesAreDeterministic(t *testing.T) {
-	for seed := range uint64(5) {
-		var traces [2]string
-		for i := range traces {
-			s := newSim(t, seed, 3, Members{Voters: firstIDs(3)})
-			for range 2000 {
-				s.step()
-			}
-			var b strings.Builder
-			for _, line := range s.trace {
-				b.WriteString(line.String() + "\n")
-			}
-			traces[i] = b.String()
-		}
-		if traces[0] != traces[1] {
-			t.Fatalf("seed %d: two runs differ", seed)
-		}
 	}
 }

@@ -115,6 +115,30 @@ func TestReadAnswers(t *testing.T) {
 	w.settle()
 }
 
+// TestAnswerToAnEarlierBoot: what a node asked before it started again, and the network answers
+// now, confirms nothing that it asks now.
+func TestAnswerToAnEarlierBoot(t *testing.T) {
+	w, l := quiet(t, defaults(3, 41))
+	n := w.follower()
+	w.drop(func(_, _ raft.NodeID, m any) bool { _, ask := m.(rsm.ReadAsk); return ask })
+	asked := func() uint64 {
+		w.read(n, rsm.ReadOptions{}, 5000)
+		n.pump()
+		return n.replica.reads.round.id
+	}
+	before := asked()
+	n.crash()
+	n.start()
+	w.until(1000, "the leader is known", func() bool { return n.replica.Status().Leader == l.id })
+	now := asked()
+	n.receive(l.id, rsm.ReadAnswer{ID: before, Index: 1, OK: true})
+	if before == 0 || now == 0 || n.replica.reads.round.id != now {
+		t.Fatalf("the answer to %d, of the boot before, was taken for one to %d", before, now)
+	}
+	w.keep = nil
+	w.settle()
+}
+
 // TestReadAsks: a leader's round serves all peers, a later question of one replaces its earlier.
 func TestReadAsks(t *testing.T) {
 	w, l := quiet(t, defaults(5, 33))

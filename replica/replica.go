@@ -31,12 +31,13 @@ type Replica struct {
 	engine Engine
 	now    uint64 // the latest any input came with
 
-	status  raft.Status // as of the last observe
-	touched bool        // the engine had an input since
-	heard   bool        // a leader was known at some time in this boot
-	heardAt uint64      // when a leader was heard last, or this node led
-	route   route
-	lead    *leadership // nil: this node does not lead
+	status   raft.Status // as of the last observe
+	touched  bool        // the engine had an input since
+	heard    bool        // a leader was known at some time in this boot
+	heardAt  uint64      // when a leader was heard last, or this node led
+	tickedAt uint64      // when Tick was called last
+	route    route
+	lead     *leadership // nil: this node does not lead
 
 	clock       logClock
 	applied     uint64    // index of the last entry applied
@@ -86,6 +87,7 @@ func (r *Replica) advance(now uint64) { r.now = max(r.now, now) }
 // Tick passes a tick to the engine, and answers whoever's deadline is before the next.
 func (r *Replica) Tick(now uint64) {
 	r.advance(now)
+	r.tickedAt = r.now
 	r.engine.Tick()
 	r.touched = true
 	if r.lead != nil {
@@ -228,6 +230,9 @@ func (r *Replica) InflightBytes() int { return r.inflightBytes }
 // no requests any more: the process must end.
 func (r *Replica) Fenced() bool { return r.fenced }
 
+// stoodStillTicks without a tick: the process was stopped, or its machine was.
+const stoodStillTicks = 5
+
 // observe takes notice of what inputs did to the engine: who leads, and what is committed.
 func (r *Replica) observe() {
 	if !r.touched {
@@ -235,8 +240,11 @@ func (r *Replica) observe() {
 	}
 	r.touched = false
 	s := r.engine.Status()
-	if s.QuietTicks == 0 || s.QuietTicks < r.status.QuietTicks {
+	if s.QuietTicks == 0 || s.QuietTicks < r.status.QuietTicks { // since the last tick
 		r.heardAt = r.now
+		if r.now-r.tickedAt > stoodStillTicks*r.config.TickMs {
+			r.heardAt = r.tickedAt // perhaps before this process stood still
+		}
 	}
 	r.status = s
 	leads, term := s.Role == raft.Leader, s.Hard.CurrentTerm

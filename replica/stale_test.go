@@ -3,6 +3,7 @@ package replica
 import (
 	"testing"
 
+	"drystone/raft"
 	"drystone/rsm"
 )
 
@@ -12,6 +13,11 @@ func TestStaleAfterPause(t *testing.T) {
 	w, _ := quiet(t, defaults(3, 40))
 	n := w.follower()
 	w.now += 10_000
+	for id := raft.NodeID(1); id <= 3; id++ { // an input before the next tick, and from no leader
+		if id != n.id && id != n.replica.Status().Leader {
+			n.replica.Lost(w.now, id)
+		}
+	}
 	old := w.read(n, rsm.ReadOptions{Consistency: rsm.Stale}, 1000)
 	bound := w.read(n, rsm.ReadOptions{Consistency: rsm.Stale, MaxStaleMs: 500}, 1000)
 	n.pump()

@@ -205,6 +205,55 @@ func TestRandomnessIsSeededByOp(t *testing.T) {
 	}
 }
 
+// TestRequestsOfAnEntryAreToldApart: requests of one batch, and of two batches of one entry, have
+// ops of their own, and draw numbers of their own: a lease or an ID that a machine makes of either
+// is nobody else's.
+func TestRequestsOfAnEntryAreToldApart(t *testing.T) {
+	r := newReplica(t)
+	two := []rsm.Request{command("random"), command("random")}
+	r.apply(1, rsm.Batch{Node: 1, Boot: 1, Number: 1, Requests: two},
+		rsm.Batch{Node: 2, Boot: 1, Number: 1, Requests: two})
+	ops, drawn := map[uint64]bool{}, map[string]bool{}
+	for node := range uint64(2) {
+		results, _ := r.Lookup(node+1, 1, 1)
+		for _, result := range results {
+			_, numbers, _ := strings.Cut(string(result.Reply), "random")
+			ops[result.Op], drawn[numbers] = true, true
+		}
+	}
+	if len(ops) != 4 || len(drawn) != 4 || drawn[""] {
+		t.Fatalf("four requests of one entry have the ops %v and drew %v", ops, drawn)
+	}
+}
+
+// TestWhoAppliesMakesNoDifference: what an entry does never depends on the node that applies it.
+func TestWhoAppliesMakesNoDifference(t *testing.T) {
+	var all []*replica
+	for node := range uint64(3) {
+		j := &journal{}
+		all = append(all, &replica{t, j, rsm.New(j, rsm.Options{Node: node + 1, Boot: 5 * node,
+			Config: []byte("config 0")})})
+	}
+	short := setting(rsm.SettingsChange{Settings: rsm.Settings{RequestRetentionMs: 3000}})
+	for number := range uint64(200) {
+		request := command(strings.Repeat("x", int(number)))
+		if number%2 == 0 {
+			request = keyed(fmt.Sprint(number%60), "random")
+		}
+		if number == 0 {
+			request = short
+		}
+		b := rsm.Batch{Node: 9, Boot: 1 + number/20, Number: 1 + number%20,
+			Requests: []rsm.Request{request}}
+		for i, r := range all {
+			r.apply(100*number, b)
+			if r.Hash() != all[0].Hash() {
+				t.Fatalf("node %d parts from node 1 at entry %d", i+1, number+1)
+			}
+		}
+	}
+}
+
 func TestAnEntryThatCannotBeUnderstoodChangesNothing(t *testing.T) {
 	good := rsm.EncodeBatch(nil, rsm.Batch{Node: 1, Boot: 1, Number: 1,
 		Requests: []rsm.Request{command("good")}})

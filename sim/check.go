@@ -109,6 +109,9 @@ func (c *checker) ready(h *host, fx *replica.Effects) {
 	for i := range fx.Apply {
 		c.toApply(h, &fx.Apply[i])
 	}
+	for i := range fx.Queries {
+		c.ages(h, &fx.Queries[i])
+	}
 	if solicits(fx.Send) || solicits(fx.Append.After) {
 		c.stands(h)
 	}
@@ -254,6 +257,9 @@ func (c *checker) observe(h *host) {
 	}
 	if leadsOn {
 		c.matches(h, was.Progress)
+	}
+	if s.Role == raft.Leader {
+		h.word = h.clock()
 	}
 	c.leads(h)
 	c.mustStand(h)

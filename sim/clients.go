@@ -66,8 +66,10 @@ type attempt struct {
 	timeoutMs uint64
 	floor     uint64
 	minIndex  uint64
-	answered  bool
-	outcome   rsm.Outcome
+
+	maxStaleMs uint64 // of a stale read; 0: any age
+	answered   bool
+	outcome    rsm.Outcome
 }
 
 func newClients(w *world) clients {
@@ -255,6 +257,9 @@ func (c *clients) attempt(i int, h *host, timeoutMs uint64) {
 			if c.random.below(2) == 0 {
 				o.MinIndex = c.floor
 				a.minIndex = c.floor
+			}
+			if ticket%3 == 0 {
+				o.MaxStaleMs, a.maxStaleMs = maxStaleMs, maxStaleMs
 			}
 		}
 		c.attempts = append(c.attempts, a)

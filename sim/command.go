@@ -24,7 +24,7 @@ type Command struct {
 
 	Engine replica.EngineKind // --engine
 
-	Scenario string // --scenario: one of Scenarios; "list" prints them
+	Scenario string // --scenario: one of Scenarios, or FILE.txt; "list" prints them
 
 	Only    string // --only: classes of faults that may strike, none or all; "": as drawn
 	Faults  string // --faults: the only ones that strike, like 3,7-9, or none

@@ -12,6 +12,7 @@ import (
 // What is checked of the membership.
 const (
 	electedByQuorum = "Elected By Quorum"  // of the configuration in the winner's log
+	enoughLeft      = "Enough Left"        // a majority of those who stay is there
 	oneChange       = "One Change"         // at most one configuration is not committed
 	logDecides      = "Log Decides"        // the configuration is that of snapshot and log
 	caughtUpFirst   = "Caught Up First"    // whoever counts has the log
@@ -96,6 +97,7 @@ func (c *checker) noted(h *host, e *raft.Entry, leads bool) {
 	}
 	if leads {
 		c.caughtUp(h, f, e.Index)
+		c.enoughLeft(h, f, e.Index)
 		c.world.turn(h)
 		h.seen.proposed = append(h.seen.proposed, at)
 	}
@@ -119,6 +121,34 @@ func (c *checker) caughtUp(h *host, f *configuration, at raft.Index) {
 			c.world.fail(caughtUpFirst, "n%d makes n%d a voter at entry %d, and the disk of that one "+
 				"does not have entry %d", h.id, id, at, enough)
 		}
+	}
+}
+
+// silentMax is how long somebody may have been down whom a leader still counts on. It is far more
+// than package members allows, for what was sent before may come late.
+const silentMax = 10 * second
+
+// enoughLeft checks that a leader lets voters go only where a majority of the rest is there: a
+// change after which nobody could decide anything must be refused.
+func (c *checker) enoughLeft(h *host, f *configuration, at raft.Index) {
+	w := c.world
+	leaves := func(id raft.NodeID) bool { return !slices.Contains(f.Next, id) }
+	if !f.Joint() || !slices.ContainsFunc(f.Voters, leaves) || w.plan.echo || w.plan.replay > 0 {
+		return // or what somebody said who is down for long comes again
+	}
+	there := 0
+	for _, id := range f.Next {
+		r := c.directory(f, id)
+		if slices.ContainsFunc(w.hosts, func(x *host) bool {
+			return x.record == r && x.up && !x.paused ||
+				(x.record == r || x.disks.record == r) && w.now-x.halted < silentMax
+		}) {
+			there++
+		}
+	}
+	if 2*there <= len(f.Next) {
+		w.fail(enoughLeft, "n%d changes the voters from %v to %v at entry %d, and %d of those are there",
+			h.id, f.Voters, f.Next, at, there)
 	}
 }
 
@@ -283,7 +313,7 @@ func (c *checker) stepped(h *host, m *raft.Message, loyal bool) {
 	switch m.Body.(type) {
 	case raft.AppendEntries, raft.Heartbeat, raft.InstallSnapshot:
 		if h.core.Status().Hard.CurrentTerm == m.Term {
-			h.heard = heard{m.From, m.Term, h.ticks}
+			h.heard, h.word = heard{m.From, m.Term, h.ticks}, h.clock()
 		}
 	case raft.RequestVote:
 		if loyal && h.core.Status().Hard.CurrentTerm > h.heard.term {

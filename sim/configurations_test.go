@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"drystone/raft"
+	"drystone/replica"
 	"drystone/roster"
 	"drystone/rsm"
 	"drystone/wire"
@@ -81,6 +82,11 @@ func TestMembershipNotices(t *testing.T) {
 				*r = append(*r, roster.Entry{Node: 9, Incarnation: w.incarnation()})
 			}))
 		}},
+		"the rest is down": {enoughLeft, func(w *world, l, f *host) {
+			w.plan.echo, w.plan.replay = false, 0
+			f.up, f.halted = false, -2*silentMax
+			put(l, joint(w, l.id, f.id))
+		}},
 		"a directory that is forgotten": {directories, func(w *world, l, f *host) {
 			decide(w, l, change(w, func(_ *raft.Members, r *roster.Roster) { *r = (*r)[:2] }))
 		}},
@@ -120,12 +126,33 @@ func TestMembershipNotices(t *testing.T) {
 			w.check.stepped(f, &raft.Message{Body: raft.RequestVote{}}, true)
 		}},
 		"told that somebody is gone": {toldMembers, func(w *world, l, f *host) {
-			w.check.told(l.id, &rsm.AdminRequest{Op: rsm.AdminRemove, Node: 2},
-				&rsm.AdminReply{Outcome: rsm.Applied, Index: 1})
+			w.check.told(&answered{by: l.id, request: rsm.AdminRequest{Op: rsm.AdminRemove, Node: 2},
+				reply: rsm.AdminReply{Outcome: rsm.Applied, Index: 1}})
 		}},
 		"told of what is not committed": {toldMembers, func(w *world, l, f *host) {
-			w.check.told(l.id, &rsm.AdminRequest{Op: rsm.AdminList},
-				&rsm.AdminReply{Outcome: rsm.Applied, Index: 1 << 20})
+			w.check.told(&answered{by: l.id, request: rsm.AdminRequest{Op: rsm.AdminList},
+				reply: rsm.AdminReply{Outcome: rsm.Applied, Index: 1 << 20}})
+		}},
+		"told of a transfer that was none": {toldMembers, func(w *world, l, f *host) {
+			clear(w.check.leaders)
+			w.check.leaders[l.seen.status.Hard.CurrentTerm] = office{l.index, l.boot}
+			w.check.told(&answered{by: l.id, elected: 1,
+				request: rsm.AdminRequest{Op: rsm.AdminTransfer, Node: uint64(f.id)},
+				reply:   rsm.AdminReply{Outcome: rsm.Applied, Index: 1}})
+		}},
+		"a stale read is older than it says": {honestAge, func(w *world, l, f *host) {
+			w.clients.ops = append(w.clients.ops, operation{read: true, stale: true})
+			w.clients.attempts = append(w.clients.attempts, attempt{op: len(w.clients.ops) - 1})
+			f.word = f.clock() - 2*ageSlackMs
+			w.check.ages(f, &replica.Query{Ticket: replica.Ticket(len(w.clients.attempts))})
+		}},
+		"a stale read is older than was wanted": {honestAge, func(w *world, l, f *host) {
+			w.clients.ops = append(w.clients.ops, operation{read: true, stale: true})
+			w.clients.attempts = append(w.clients.attempts,
+				attempt{op: len(w.clients.ops) - 1, maxStaleMs: 10})
+			w.check.ages(f, &replica.Query{
+				Ticket: replica.Ticket(len(w.clients.attempts)), StaleMs: 11,
+			})
 		}},
 		"a hung disk leads on": {diskTimeout, func(w *world, l, f *host) {
 			w.tryStuck(l)

@@ -73,7 +73,8 @@ type host struct {
 	ticks       int64
 	restoredAt  uint64 // the state of this boot came from a snapshot of that entry; 0: not
 	heard       heard
-	echo        echo // of this boot and of the one before
+	word        uint64 // when a leader was heard last, or it led, by its own clock in ms
+	echo        echo   // of this boot and of the one before
 
 	rot     *wal.Record // a story flipped a bit there
 	refusal string      // in what words this directory was refused for it
@@ -183,7 +184,7 @@ func (h *host) crash(how ending) {
 	h.missed = nil
 	h.store, h.core, h.replica, h.state, h.bootstrap = nil, nil, nil, nil, nil
 	h.asking, h.contacts, h.targets, h.dialPlanned = nil, nil, nil, 0
-	h.steward, h.admin, h.heard = steward{}, admin{}, heard{}
+	h.steward, h.admin, h.heard, h.word = steward{}, admin{}, heard{}, 0
 	h.restoredAt = 0
 	h.pile, h.loopPlanned = pile{}, false
 	h.writer, h.applier, h.saver, h.shipping = writer{}, applier{}, saver{}, nil

@@ -161,4 +161,16 @@ func (n *network) holdTo(to int, until int64) {
 	}
 }
 
+// held reports whether a link still keeps what was sent long ago, and so what is sent behind it.
+func (n *network) held(now int64) bool {
+	for from := range n.last {
+		for to := range n.last[from] {
+			if n.last[from][to] > now+10*ms {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func (n *network) unclog() { n.clogged = [hostsMax][hostsMax]int64{} }

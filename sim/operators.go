@@ -236,9 +236,10 @@ func (o *operators) ask(q rsm.AdminRequest) {
 	}
 	w.trace.asked(h, &q)
 	w.churned++
+	elected := len(w.check.leaders)
 	h.administer(q, uint64(pick(&o.random, 500, 3000, 10_000)), func(r rsm.AdminReply) {
 		w.trace.told(h, &q, &r)
-		w.check.answers = append(w.check.answers, answered{h.id, q, r})
+		w.check.answers = append(w.check.answers, answered{h.id, q, r, elected})
 	})
 }
 

@@ -148,3 +148,20 @@ func TestPlans(t *testing.T) {
 		t.Errorf("faults on %v times, %d calm", on, calm)
 	}
 }
+
+// TestTrialsWaitForHeldLinks: where a link still keeps what was sent long ago, and all behind it,
+// not all is well, and no disk is tried. Votes came by no other way than that link.
+func TestTrialsWaitForHeldLinks(t *testing.T) {
+	w := scripted(3, 3)
+	mustHold(t, w, "the run")
+	w.plan.trials = true
+	if w.triable() == nil {
+		t.Fatal("all is well, and no leader can be tried")
+	}
+	w.net.clogged[2][1] = w.now + second
+	w.carry(packet{from: 2, to: 1}, ms)
+	w.net.unclog()
+	if l := w.triable(); l != nil {
+		t.Errorf("n%d is tried, and n2 hears nothing of n3 for a second", l.id)
+	}
+}

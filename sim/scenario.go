@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -46,10 +47,18 @@ func Scenarios() (names []string) {
 	return names
 }
 
-// scenarioNamed reads one of Scenarios.
+// scenarioNamed reads one of Scenarios, or a file of somebody's own, whose name ends in .txt.
 func scenarioNamed(name string) (*scenario, error) {
+	if path, own := strings.CutSuffix(name, ".txt"); own {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("the scenario cannot be read: %w", err)
+		}
+		return parseScenario(path, string(text))
+	}
 	if !slices.Contains(Scenarios(), name) {
-		return nil, fmt.Errorf("there is no scenario %q; --scenario list tells them all", name)
+		return nil, fmt.Errorf("there is no scenario %q; --scenario list tells them all, and "+
+			"one of your own is named by its file, FILE.txt", name)
 	}
 	text, err := scenarioFiles.ReadFile(scenarioDir + "/" + name + ".txt")
 	if err != nil {

@@ -164,7 +164,7 @@ func (p *storyParser) readSplit() (storyStep, error) {
 func (p *storyParser) readLet() (storyStep, error) {
 	var names []string
 	for !p.accept("=") {
-		name, err := p.newName(p.cast)
+		name, err := p.newName(p.cast, p.ops)
 		if err != nil {
 			return nil, err
 		}
@@ -265,9 +265,10 @@ func asks(op rsm.AdminOp) func(*storyParser) (storyStep, error) {
 			}
 			q := rsm.AdminRequest{Op: op, Node: uint64(h.id)}
 			w.trace.asked(l, &q)
+			elected := len(w.check.leaders)
 			l.administer(q, 10_000, func(r rsm.AdminReply) {
 				w.trace.told(l, &q, &r)
-				w.check.answers = append(w.check.answers, answered{l.id, q, r})
+				w.check.answers = append(w.check.answers, answered{l.id, q, r, elected})
 			})
 			return true
 		}, err
@@ -300,7 +301,7 @@ func requests(verb string) func(*storyParser) (storyStep, error) {
 		if err := p.expect("as"); err != nil {
 			return nil, err
 		}
-		name, err := p.newName(p.ops)
+		name, err := p.newName(p.ops, p.cast)
 		return func(s *story) bool {
 			op := operation{read: verb == "read", stale: stale, items: verb == "read"}
 			stack := s.world.clients.names[0]
@@ -353,8 +354,12 @@ func (p *storyParser) readAgain() (storyStep, error) {
 		n := s.ops[name]
 		op := &s.world.clients.ops[n]
 		c := &s.world.clients.all[op.client]
-		if c.waiting || op.key == "" {
-			s.fail("only a request under a key is repeated, and only once it has its answer")
+		switch {
+		case op.key == "":
+			s.fail(name + " has no key, so its repetition would be another request; push it keyed")
+		case c.waiting:
+			s.fail(name + " has no answer yet, so its client does not repeat it; wait for one, like " +
+				"`wait " + name + " unknown`; a push `within 1s` gets one sooner")
 		}
 		op.outcome, op.ended, c.op = 0, 0, n
 		s.attempt(op.client, s.one(x), 5*second)

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,7 +80,8 @@ func (p *storyParser) line(number int, text string) error {
 	}
 	read, ok := storyVerbs[verb]
 	if !ok {
-		return fmt.Errorf("there is no step %q", verb)
+		return fmt.Errorf("there is no step %q; steps begin with %s; settings, which stand before "+
+			"them, with %s", verb, inOrder(storyVerbs), inOrder(storySettings))
 	}
 	x.run, err = read(p)
 	if err := p.ended(err); err != nil {
@@ -87,6 +89,10 @@ func (p *storyParser) line(number int, text string) error {
 	}
 	p.scenario.steps = append(p.scenario.steps, x)
 	return nil
+}
+
+func inOrder[V any](words map[string]V) string {
+	return strings.Join(slices.Sorted(maps.Keys(words)), ", ")
 }
 
 // ended demands that all words were read.
@@ -119,6 +125,17 @@ func (p *storyParser) word(what string) (string, error) {
 	w := p.words[0]
 	p.words = p.words[1:]
 	return w, nil
+}
+
+// list reads words with commas between them, with or without spaces behind those.
+func (p *storyParser) list(what string) (string, error) {
+	w, err := p.word(what)
+	for err == nil && strings.HasSuffix(w, ",") {
+		var next string
+		next, err = p.word("what follows the comma")
+		w += next
+	}
+	return w, err
 }
 
 func (p *storyParser) number(least, most uint64) (uint64, error) {
@@ -203,15 +220,19 @@ type who struct {
 var reserved = []string{"leader", "followers", "others", "all", "no", "not", "calm", "reached",
 	"via", "as", "within", "for", "by", "agree"}
 
-// newName declares a name.
-func (p *storyParser) newName(of map[string]bool) (string, error) {
+// newName declares a name, of a node or of a request, but not of both.
+func (p *storyParser) newName(of, other map[string]bool) (string, error) {
 	w, err := p.word("a name")
 	if err != nil {
 		return "", err
 	}
 	w = strings.TrimSuffix(w, ",")
 	if _, isNode := nodeNumber(w); isNode || slices.Contains(reserved, w) || !letters(w) {
-		return "", fmt.Errorf("%q cannot be a name", w)
+		return "", fmt.Errorf("%q cannot be a name: small letters, digits and dashes, and none of "+
+			"n1, %s", w, strings.Join(reserved, ", "))
+	}
+	if other[w] {
+		return "", fmt.Errorf("%q is the name of something else already", w)
 	}
 	of[w] = true
 	return w, nil
@@ -234,7 +255,7 @@ func nodeNumber(s string) (raft.NodeID, bool) {
 }
 
 func (p *storyParser) who() (who, error) {
-	w, err := p.word("a node, like n1, or leader,")
+	w, err := p.list("a node, like n1, or leader,")
 	if err != nil {
 		return who{}, err
 	}

@@ -28,7 +28,7 @@ func holds(yes bool, why string, args ...any) finding {
 
 // readWait reads: wait CONDITION [within 10s], or wait 2s.
 func (p *storyParser) readWait() (storyStep, error) {
-	if len(p.words) == 1 && p.words[0][0] >= '0' && p.words[0][0] <= '9' {
+	if len(p.words) > 0 && p.words[0][0] >= '0' && p.words[0][0] <= '9' {
 		d, err := p.duration()
 		return func(s *story) bool { return s.world.now-s.since >= d }, err
 	}
@@ -54,7 +54,11 @@ func (p *storyParser) readExpect() (storyStep, error) {
 	}
 	lasting, err := p.within("for", 0)
 	return func(s *story) bool {
-		if f := c(s); !f.held {
+		f := c(s)
+		switch {
+		case !f.held && !f.never && s.world.now == s.since:
+			s.fail(f.why + " (`expect` looks at once; `wait` waits for it)")
+		case !f.held:
 			s.fail(f.why)
 		}
 		if s.world.now-s.since < lasting {
@@ -84,7 +88,7 @@ func (p *storyParser) condition() (condition, error) {
 		}
 		return aLeader(true, in, not), err
 	}
-	w, err := p.word("a condition")
+	w, err := p.list("a condition")
 	if err != nil {
 		return nil, err
 	}
@@ -98,9 +102,17 @@ func (p *storyParser) condition() (condition, error) {
 	}
 	x, err := p.whoIs(w)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w; nor is a request called so yet", err)
 	}
 	return p.aboutNodes(x)
+}
+
+// until reads what stands before the first of some words, or all that is left.
+func (p *storyParser) until(ends ...string) (read []string) {
+	for len(p.words) > 0 && !slices.Contains(ends, p.words[0]) {
+		read, p.words = append(read, p.words[0]), p.words[1:]
+	}
+	return read
 }
 
 // calm holds while nobody is elected.
@@ -128,8 +140,7 @@ func aLeader(wanted bool, in, not who) condition {
 }
 
 func (p *storyParser) reached() (condition, error) {
-	name := strings.Join(p.words, " ")
-	p.words = nil
+	name := strings.Join(p.until("within", "for"), " ")
 	m := slices.Index(markNames[:], name)
 	if m < 0 {
 		return nil, fmt.Errorf("there is no such state; say one of %s", strings.Join(markNames[:], ", "))
@@ -159,6 +170,7 @@ var nodeStates = map[string]func(h *host) bool{
 		return h.up && (h.asking != nil && h.asking.refusal != wire.HelloOK ||
 			slices.ContainsFunc(h.contacts, refuses))
 	},
+	"saving":  func(h *host) bool { return h.up && h.saver.busy }, // a snapshot of its own
 	"damaged": func(h *host) bool { return !h.up && h.rot != nil && h.refusal != "" },
 	"voter": func(h *host) bool {
 		f := h.world.check.latest()
@@ -185,8 +197,8 @@ func (p *storyParser) aboutNodes(x who) (condition, error) {
 	}
 	is, ok := nodeStates[w]
 	if !ok {
-		return nil, fmt.Errorf("a node is not %q; it is up, down, follower, candidate, settled, "+
-			"removed, refused, damaged or voter, or has a request", w)
+		return nil, fmt.Errorf("a node is not %q; it is one of %s, or has a request", w,
+			inOrder(nodeStates))
 	}
 	return func(s *story) finding {
 		for _, h := range s.some(x) {
@@ -298,11 +310,7 @@ func (s *story) lost(name string) finding {
 
 // shows compares what a read or a pop showed, the top first.
 func (p *storyParser) shows(names []string) (condition, error) {
-	want := p.words
-	if i := slices.Index(want, "for"); i >= 0 {
-		want = want[:i]
-	}
-	p.words = p.words[len(want):]
+	want := p.until("within", "for")
 	if len(want) == 0 {
 		return nil, fmt.Errorf("say what it shows, the top first, or nothing")
 	}

@@ -35,7 +35,7 @@ type Options struct {
 
 	Engine replica.EngineKind // the consensus; zero: replica.Native
 
-	Scenario string // one of Scenarios; "": the seed draws what happens
+	Scenario string // one of Scenarios, or FILE.txt; "": the seed draws what happens
 
 	// What is left out of what the seed draws; shrink_less.go has the words.
 	Only    []string // classes of faults that may strike; nil: all

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"drystone/disk"
 	"drystone/raft"
@@ -131,8 +132,12 @@ func (t *tracer) message(h *host, from raft.NodeID, m *wire.Message) {
 	case rsm.Forward:
 		node, boot, number, _ := rsm.BatchHead(p.Batch)
 		t.printf(h, "← n%d Forward batch=%d/%d/%d waited=%d", from, node, boot, number, p.ElapsedMs)
+	case rsm.AdminAsk:
+		t.printf(h, "← n%d AdminAsk #%d %s", from, p.ID, p.Body)
+	case rsm.AdminAnswer:
+		t.printf(h, "← n%d AdminAnswer #%d %s", from, p.ID, p.Body)
 	default:
-		t.printf(h, "← n%d %T%+v", from, p, p)
+		t.printf(h, "← n%d %s%+v", from, strings.TrimPrefix(fmt.Sprintf("%T", p), "rsm."), p)
 	}
 }
 
@@ -247,19 +252,23 @@ func (t *tracer) submit(h *host, ticket replica.Ticket, op *operation, a *attemp
 	}
 }
 
-// partition writes who can reach whom.
+// partition writes which links carry nothing, by the columns of their machines.
 func (t *tracer) partition() {
 	if t.out == nil {
 		return
 	}
 	t.head(nil, false)
 	t.buf = append(t.buf, "network cut:"...)
+	whole := len(t.buf)
 	for from := range t.world.hosts {
 		for to := range t.world.hosts {
 			if t.world.net.cut[from][to] {
 				t.buf = fmt.Appendf(t.buf, " %d↛%d", from+1, to+1)
 			}
 		}
+	}
+	if len(t.buf) == whole {
+		t.buf = append(t.buf, " nowhere"...)
 	}
 	t.end()
 }

@@ -23,10 +23,12 @@ func (w *world) trialBound() int64 {
 	return 3 * int64(w.plan.raft.DiskTicks+w.plan.raft.ElectionTicks) * 10 * ms * 1000 / slowest
 }
 
-// triable is the leader, if enough others could lead and nobody is about to change the members.
+// triable is the leader, if enough others could lead, all hear each other, and nobody is about to
+// change the members.
 func (w *world) triable() *host {
 	l := w.leader()
-	if f := w.check.latest(); !w.plan.trials || l == nil || f.Joint() || len(f.Voters) < 3 {
+	if f := w.check.latest(); !w.plan.trials || l == nil || f.Joint() || len(f.Voters) < 3 ||
+		w.net.held(w.now) {
 		return nil
 	}
 	for _, h := range w.hosts {

@@ -126,7 +126,7 @@ func understand(op *history.Op, reply *http.Response, body []byte) {
 			Empty  bool
 			Size   *int
 		}
-		if json.Unmarshal(body, &in) != nil || in.Size == nil {
+		if json.Unmarshal(body, &in) != nil || in.Size == nil || *in.Size < 0 {
 			op.Outcome, op.Code = history.Unknown, codeStrange
 			return
 		}

@@ -136,6 +136,7 @@ func FuzzSegment(f *testing.F) {
 	f.Add(uint16(0), []byte{1})
 	f.Add(uint16(300), bytes.Repeat([]byte{0}, 100))
 	f.Add(uint16(1500), bytes.Repeat(groupMagic, 9))
+	f.Add(uint16(0), make([]byte, 8192)) // nothing is left
 	f.Fuzz(func(t *testing.T, off uint16, b []byte) {
 		mem := mem.Clone()
 		file, err := mem.Dir().Open(segmentName(1, mix(1, 1)))
@@ -143,6 +144,10 @@ func FuzzSegment(f *testing.F) {
 			t.Fatal(err)
 		}
 		if _, err := file.WriteAt(b, int64(off)); err != nil {
+			t.Fatal(err)
+		}
+		// Damage stays: what a crash took back, checkUsable would find to be another log.
+		if err := file.Datasync(); err != nil {
 			t.Fatal(err)
 		}
 		records := 0
@@ -159,6 +164,23 @@ func FuzzSegment(f *testing.F) {
 		}
 		if err := checkUsable(l, r, mem); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// FuzzName: a name is a segment's if it is the one that the segment would get.
+func FuzzName(f *testing.F) {
+	for _, name := range []string{
+		segmentName(1, 1<<63), "wal-0000000000000001-000000000000000G", "wal-1-1", "wal-", spareName,
+		segmentName(7, 7) + ".old", "wal-+000000000000001-0000000000000001",
+		"wal-0x00000000000001-0000000000000001", "wal-000000000000000A-0000000000000001",
+	} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		gen, salt, ok := parseSegmentName(name)
+		if ok && (segmentName(gen, salt) != name || !IsFile(name)) {
+			t.Errorf("%q is read as segment %d, %d", name, gen, salt)
 		}
 	})
 }

@@ -226,38 +226,65 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// TestFailedSync: after a failed sync the log is done for. The next start may find the group in the
-// page cache, marked clean; it then makes it durable in truth before it tells of it.
+// TestFailedSync: one sync fails, those after it report success, and what it should have written is
+// gone. Nothing is acknowledged any more, neither in a segment nor at the beginning of the next. A
+// start may find the group in the page cache; it then makes it durable in truth before it tells.
 func TestFailedSync(t *testing.T) {
-	mem := disk.NewMem(1)
-	l, _ := mustOpen(t, mem.Dir(), Options{Node: 1, Salt: 1})
-	mustAppend(t, l, entries(1, 1, 1, "durable"))
-	mem.SetHook(func(op disk.Op) error {
-		if op.Kind == disk.OpDatasync {
-			return syscall.EIO
+	for name, data := range map[string]string{
+		"in a segment": "lost", "in a new one": strings.Repeat("lost ", 400),
+	} {
+		t.Run(name, func(t *testing.T) {
+			mem := disk.NewMem(1)
+			l, _ := mustOpen(t, mem.Dir(), tiny(1))
+			mustAppend(t, l, entries(1, 1, 1, "durable"))
+			mem.Arm(disk.SyncFails, "")
+			for range 3 {
+				err := l.Append(entries(2, 2, 1, data))
+				if !errors.Is(err, syscall.EIO) || disk.IsFull(err) {
+					t.Fatalf("after a failed sync: %v", err)
+				}
+			}
+			if len(mem.Struck()) != 1 {
+				t.Fatal("no sync failed")
+			}
+			if err := l.Release(1); !errors.Is(err, syscall.EIO) {
+				t.Fatal(err)
+			}
+			lost := mem.Clone()
+			lost.Crash()
+			if _, r := mustOpen(t, lost.Dir(), tiny(2)); len(r.Entries) != 1 {
+				t.Fatalf("a crash leaves %d entries: the sync did not lose any", len(r.Entries))
+			}
+			mem.Kill()
+			_, r := mustOpen(t, mem.Dir(), tiny(2))
+			told := len(r.Entries)
+			mem.Crash()
+			_, r = mustOpen(t, mem.Dir(), tiny(3))
+			if told != 2 || len(r.Entries) != told || r.Hard.CurrentTerm != 2 {
+				t.Fatalf("told of %d entries, and %d are durable, in term %d",
+					told, len(r.Entries), r.Hard.CurrentTerm)
+			}
+		})
+	}
+}
+
+// TestReleaseKeepsWhatItNames: the entry that Release names is the first that is still needed, also
+// when it is the last of its segment.
+func TestReleaseKeepsWhatItNames(t *testing.T) {
+	const last = 60
+	for first := raft.Index(1); first <= last; first++ {
+		mem := disk.NewMem(1)
+		l, _ := mustOpen(t, mem.Dir(), tiny(1))
+		for i := raft.Index(1); i <= last; i++ {
+			mustAppend(t, l, entries(1, i, 1, "some bytes"))
 		}
-		return nil
-	})
-	if err := l.Append(entries(2, 2, 1, "lost")); !errors.Is(err, syscall.EIO) {
-		t.Fatal(err)
-	}
-	mem.SetHook(nil)
-	for range 2 {
-		if err := l.Append(entries(2, 2, 1, "lost")); !errors.Is(err, syscall.EIO) || disk.IsFull(err) {
-			t.Fatalf("after a failed sync: %v", err)
+		if err := l.Release(first); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if err := l.Release(1); !errors.Is(err, syscall.EIO) {
-		t.Fatal(err)
-	}
-	mem.Kill()
-	_, r := mustOpen(t, mem.Dir(), Options{Node: 1, Salt: 2})
-	told := len(r.Entries)
-	mem.Crash()
-	_, r = mustOpen(t, mem.Dir(), Options{Node: 1, Salt: 3})
-	if told != 2 || len(r.Entries) != told || r.Hard.CurrentTerm != 2 {
-		t.Fatalf("told of %d entries, and %d are durable, in term %d",
-			told, len(r.Entries), r.Hard.CurrentTerm)
+		mem.Crash()
+		if _, r := mustOpen(t, mem.Dir(), tiny(2)); r.PrevIndex >= first {
+			t.Fatalf("released before %d, and the log begins behind %d", first, r.PrevIndex)
+		}
 	}
 }
 

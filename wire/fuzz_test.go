@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"testing"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -21,14 +22,33 @@ func FuzzDecodeMessage(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := DecodeMessage(EncodeMessage(nil, m))
+		body := EncodeMessage(nil, m)
+		again, err := DecodeMessage(body)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(m, again); diff != "" {
 			t.Fatal(diff)
 		}
+		if n := HeaderBytes + len(body); n > FrameBound(m) {
+			t.Errorf("a frame of %d bytes, bounded by %d", n, FrameBound(m))
+		}
+		if m.Raft != nil && roomOf(m.Raft.Body) > 8*len(b) {
+			t.Errorf("%d bytes make room for %d", len(b), roomOf(m.Raft.Body))
+		}
 	})
+}
+
+// roomOf is what was allocated for a body beside the bytes that it aliases.
+func roomOf(b raft.Body) int {
+	switch b := b.(type) {
+	case raft.AppendEntries:
+		return cap(b.Entries) * int(unsafe.Sizeof(raft.Entry{}))
+	case raft.InstallSnapshot:
+		m := b.Meta.Members
+		return 8*(cap(m.Voters)+cap(m.Next)+cap(m.Learners)) + cap(m.Directory)
+	}
+	return 0
 }
 
 func FuzzReadFrame(f *testing.F) {

@@ -73,6 +73,10 @@ func printVerdict(out io.Writer, h *history.History, r *check.Report) {
 	if h.End.Interrupted {
 		fmt.Fprintln(out, "the run was interrupted: stacks were not read at its end")
 	}
+	if r.Unread > 0 {
+		fmt.Fprintf(out, "%s not read whole at the end: what is lost there was not looked for\n",
+			plural(r.Unread, "stack"))
+	}
 	broken := map[string][]string{}
 	for _, p := range r.Problems {
 		broken[p.Property] = append(broken[p.Property], p.Text)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"drystone/roster"
 )
 
 // memberList is the value of --cluster: peer addresses by node number.
@@ -67,6 +69,9 @@ func checkAddress(address string) (string, error) {
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n > 65535 {
 		return "", fmt.Errorf("%q: the port must be a number up to 65535", address)
+	}
+	if !roster.Valid("", address) {
+		return "", fmt.Errorf("%.60q…: an address has at most 300 bytes, of UTF-8", address)
 	}
 	return address, nil
 }

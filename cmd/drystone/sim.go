@@ -56,7 +56,8 @@ can be left out of it is, as long as the same property breaks. Exit status 1 say
 	f.DurationVar(&run.Duration, "time", 0, "simulated time with faults (default 1m0s)")
 	f.IntVar(&run.MinOps, "ops", 0, "operations acknowledged in a run, at least (default 1000)")
 	f.IntVar(&run.Workers, "workers", 0, "runs at a time (default one for each processor)")
-	f.StringVar(&run.Scenario, "scenario", "", "a story instead of chance; list prints them all")
+	f.StringVar(&run.Scenario, "scenario", "",
+		"a story instead of chance: its name, or your FILE.txt; list prints them all")
 	f.IntVar(&run.Clients, "clients", 0, "so many clients (default the seed decides)")
 	f.StringVar(&run.Only, "only", "", "classes of faults, like kill,power: no others strike; or none")
 	f.StringVar(&run.Faults, "faults", "",

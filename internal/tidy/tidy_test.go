@@ -50,6 +50,7 @@ var layers = map[string][]string{
 	// Tests.
 	"internal/proc":       {"rsm", "internal/ports", "internal/proc/child"},
 	"internal/proc/child": {},
+	"internal/rafttest":   {"raft", "replica"},
 	"mutants":             {},
 }
 

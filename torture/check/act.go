@@ -74,6 +74,9 @@ func (a *act) add(op *history.Op) string {
 			return fmt.Sprintf("%s under the key %s was answered %s by node %d, and %s by node %d",
 				asked(op), op.Key, told(before), before.Node, told(op), op.Node)
 		}
+		if op.Key == "" && op.Result != nil && op.Result.Replayed {
+			return fmt.Sprintf("%s without a key was answered as a repeat, by node %d", asked(op), op.Node)
+		}
 	}
 	return ""
 }

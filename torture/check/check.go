@@ -39,6 +39,7 @@ type Report struct {
 	Ops, Acted, Pushes, Repeated int // requests; operations; values acknowledged; repeats
 	Stacks, Longest              int // and operations of the longest
 	Open                         int // operations of unknown outcome
+	Unread                       int // stacks that were not read whole at the end
 	Took                         time.Duration
 
 	history *history.History
@@ -67,6 +68,9 @@ func Quick(h *history.History) *Report {
 	for _, stack := range r.stacks() {
 		r.Longest = max(r.Longest, len(r.acts[stack]))
 		r.Problems = append(r.Problems, once(stack, r.acts[stack])...)
+		if lastRead(r.acts[stack]) == nil {
+			r.Unread++
+		}
 	}
 	r.Problems = append(r.Problems, monotone(acts)...)
 	r.Took = time.Since(began)

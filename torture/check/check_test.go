@@ -176,6 +176,49 @@ func TestBadHistories(t *testing.T) {
 			refused(t.push("a", 1))
 			t.items("a")
 		}},
+		{"unknown, and took effect twice", "exactly once, linearizable", func(t *tale) {
+			unknown(t.push("a", 1))
+			t.items("a", "a")
+		}},
+		{"unknown pop, and took effect twice", "exactly once, linearizable", func(t *tale) {
+			t.push("a", 1)
+			t.push("b", 2)
+			unknown(t.pop(1, "b")).Key = "k"
+			unknown(t.pop(1, "b")).Key = "k"
+			t.items()
+		}},
+		{"repeated, and executed again behind the first answer", "exactly once, linearizable",
+			func(t *tale) {
+				t.push("a", 1).Key = "k"
+				again := t.push("a", 1)
+				again.Key, again.Result.Index = "k", 1
+				t.items("a", "a")
+			}},
+		{"unknown under a key, then refused, and there twice", "exactly once, linearizable",
+			func(t *tale) {
+				unknown(t.push("a", 1)).Key = "k"
+				refused(t.push("a", 1)).Key = "k"
+				t.items("a", "a")
+			}},
+		{"took effect before it was asked", "linearizable", func(t *tale) {
+			t.items("a")
+			unknown(t.push("a", 1)).Key = "k"
+			t.push("a", 1).Key = "k"
+		}},
+		{"takes effect again after its answer", "linearizable", func(t *tale) {
+			t.push("a", 1).Key = "k"
+			t.push("b", 2)
+			t.push("a", 1).Key = "k"
+			t.h.Ops[2].Result.Index = 1
+			t.items("a", "b") // a moved above b: its repeat took effect, and not its first
+		}},
+		{"no index", "monotone", func(t *tale) {
+			t.push("a", 1)
+			t.size(1).Result.Index = 0
+		}},
+		{"no key, and a stored answer", "repeats", func(t *tale) {
+			t.push("a", 1).Result.Replayed = true
+		}},
 		{"out of nowhere", "exactly once, linearizable", func(t *tale) {
 			t.push("a", 1)
 			t.pop(0, "z")
@@ -284,6 +327,23 @@ func TestCrowds(t *testing.T) {
 		if r := All(&story.h, limit); len(r.Problems) == 0 {
 			t.Errorf("run %d: a changed answer is taken; undecided %v", run, r.Undecided)
 		}
+	}
+}
+
+// TestUnread: of a stack that nobody read whole at the end, nobody claims that it is complete.
+func TestUnread(t *testing.T) {
+	story := &tale{}
+	story.push("a", 1)
+	if r := Quick(&story.h); r.Unread != 1 {
+		t.Errorf("%d stacks are unread without a read", r.Unread)
+	}
+	story.items("a")
+	if r := Quick(&story.h); r.Unread != 0 {
+		t.Errorf("%d stacks are unread after a read", r.Unread)
+	}
+	story.push("b", 2)
+	if r := Quick(&story.h); r.Unread != 1 {
+		t.Errorf("%d stacks are unread when a push follows the read", r.Unread)
 	}
 }
 

@@ -85,10 +85,8 @@ func (s stack) step(op, answer *history.Op) (ok bool, next stack) {
 	switch next = s; op.Op {
 	case history.Pop:
 		most = op.Args.Count
-		for range most {
-			if next.top != nil {
-				next.top = next.top.below
-			}
+		for range min(most, s.size()) {
+			next.top = next.top.below
 		}
 	case history.Top:
 		most = 1

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"drystone/torture/history"
@@ -36,7 +37,7 @@ func once(stack string, acts []*act) (problems []Problem) {
 				}
 			}
 		case a.op.Op == history.Pop && a.fate == open:
-			swallowed += a.op.Args.Count
+			swallowed += min(a.op.Args.Count, math.MaxInt32) // more would overflow, and is never there
 		case a.op.Op == history.Pop && a.answer.Result != nil:
 			for _, v := range a.answer.Result.Values {
 				of(v).out++
@@ -100,8 +101,13 @@ func lastRead(acts []*act) *history.Result {
 func monotone(acts []*act) []Problem {
 	var begun []*act
 	for _, a := range acts {
-		if a.index() > 0 {
+		switch {
+		case a.index() > 0:
 			begun = append(begun, a)
+		case a.answer != nil && a.answer.Result != nil: // or leaving it out would hide where it stands
+			return []Problem{{Monotone, a.op.Args.Stack, fmt.Sprintf("%s on stack %s by client %d, "+
+				"begun at %.6fs, was answered without an index", asked(a.op), a.op.Args.Stack,
+				a.op.Client, seconds(a.call))}}
 		}
 	}
 	ended := slices.Clone(begun)
