@@ -67,9 +67,12 @@ func (s *State) applyBatches() (own []BatchDone) {
 // applyBatch applies a batch that comes in order and keeps its results in its node's session.
 func (s *State) applyBatch(b *Batch) []Result {
 	results := make([]Result, len(b.Requests))
+	s.batch = b
 	for i := range b.Requests {
+		s.results = results[:i]
 		results[i] = s.applyRequest(&b.Requests[i], b)
 	}
+	s.batch, s.results = nil, nil
 	session := s.nodes.change(b.Node, b.Boot, s.epoch, s.point.LogTime)
 	s.keep(session, b.Keep)
 	session.add(results, b.Ack)

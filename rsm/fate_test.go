@@ -92,3 +92,14 @@ func FuzzDecodeSessionInfo(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseRequestID(f *testing.F) {
+	for _, text := range []string{"", "1.2.3", "7/9", "a-key", "01.2.3", "1.2.99999999999999999999"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if id := rsm.ParseRequestID("me", text); id.String() != text {
+			t.Fatalf("%q is %+v, which is %q", text, id, id)
+		}
+	})
+}

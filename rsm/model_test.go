@@ -87,8 +87,11 @@ func (m *model) apply(b rsm.Batch) rsm.BatchDone {
 	}
 	done.Status = rsm.BatchApplied
 	for _, r := range b.Requests {
+		m.doing = modelSession{node: b.Node, boot: b.Boot, number: 1,
+			results: map[uint64][]rsm.Result{1: done.Results}}
 		done.Results = append(done.Results, m.do(r, b))
 	}
+	m.doing = modelSession{}
 	m.keep(s, b.Keep)
 	if s.number == 0 {
 		if old := m.session(b.Node, newest); old != nil {

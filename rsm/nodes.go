@@ -154,15 +154,22 @@ func (n *nodeSession) add(results []Result, ack uint64) {
 // find returns the result of a request that is still kept, or nil.
 func (n *nodeSession) find(serial uint64) *Result {
 	for batch := range n.results.All() {
-		results := batch.results
-		at, found := slices.BinarySearchFunc(results, serial, func(r Result, serial uint64) int {
-			return cmp.Compare(r.Serial, serial)
-		})
-		if found {
-			return &results[at]
+		if result := findResult(batch.results, serial); result != nil {
+			return result
 		}
 	}
 	return nil
+}
+
+// findResult returns the result of a serial, or nil. A batch's serials ascend.
+func findResult(results []Result, serial uint64) *Result {
+	at, found := slices.BinarySearchFunc(results, serial, func(r Result, serial uint64) int {
+		return cmp.Compare(r.Serial, serial)
+	})
+	if !found {
+		return nil
+	}
+	return &results[at]
 }
 
 // serial is the highest that has come out. Serials ascend, no batch is empty, and the newest one's

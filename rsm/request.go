@@ -30,7 +30,9 @@ const (
 	// reply is empty.
 	CloseSession
 	// FenceRequest settles a request: its command is an encoded RequestID, its reply an encoded Fate,
-	// which is never FateAbsent. Refused with CodeTableFull and CodeWindowFull.
+	// which is never FateAbsent. Refused with CodeTableFull; of a number in a session with
+	// CodeWindowFull too, and with CodeSessionExpired if there is no such session yet; and with
+	// CodeBadCommand if it names itself.
 	FenceRequest
 	// FreeRequest drops the stored reply of a request with a key, which may then be used anew, or
 	// the kept one of a request of a node; its command is an encoded RequestID, its reply the encoded

@@ -40,6 +40,11 @@ func (s *State) fateInSession(id RequestID) Fate {
 // was kept, or it is known that its node's stream has passed it.
 func (s *State) fateAtNode(id nodeRequest) Fate {
 	session := s.nodes.find(id.node, id.boot)
+	if b := s.batch; b != nil && b.Node == id.node && b.Boot == id.boot {
+		if result := findResult(s.results, id.serial); result != nil {
+			return fateOf(result)
+		}
+	}
 	if session != nil {
 		if result := session.find(id.serial); result != nil {
 			return fateOf(result)
@@ -63,8 +68,9 @@ func (s *State) fateAtNode(id nodeRequest) Fate {
 // so can never be.
 func (s *State) fenceRequest(r *Request) (reply []byte, code Code) {
 	id, err := DecodeRequestID(r.Command)
-	// Its own reply would take the fence's place.
-	itself := id.Key != "" && id.Key == r.Identity.Key && id.Scope == r.Identity.Scope
+	// It is executed, so that it can't be fenced; by its key, its reply would take the fence's place.
+	itself := id.Key != "" && id.Key == r.Identity.Key && id.Scope == r.Identity.Scope ||
+		id.Node == s.batch.Node && id.Boot == s.batch.Boot && id.Serial == r.Serial
 	if err != nil || itself {
 		return nil, CodeBadCommand
 	}

@@ -192,6 +192,27 @@ func TestAFenceSettlesANodesRequest(t *testing.T) {
 	wantCode(t, results[0], rsm.CodeFenced)
 }
 
+// A batch's results are its session's only when all of it is done.
+func TestAFenceKnowsItsOwnBatch(t *testing.T) {
+	r := limited(t, roomy)
+	b := serials(5, 1, 0, 1, 2, 3, 4)
+	for i, id := range []rsm.RequestID{ofNode(5, 1), ofNode(5, 3), ofNode(5, 4)} {
+		b.Requests[i+1] = fenceOf(id)
+		b.Requests[i+1].Serial = uint64(i + 2)
+	}
+	r.apply(1, b)
+	results, _ := r.Lookup(2, 5, 1)
+	wantCode(t, results[0], "")
+	if f, err := rsm.DecodeFate(results[1].Reply); err != nil || f.State != rsm.FateApplied ||
+		string(f.Result.Reply) != string(results[0].Reply) {
+		t.Fatalf("the fence of the one before is %+v, %v", f, err)
+	}
+	wantCode(t, results[2], rsm.CodeBadCommand) // of itself
+	wantCode(t, results[3], rsm.CodeBadCommand)
+	r.apply(2, serials(5, 2, 1, 5))
+	wantFate(t, r, ofNode(5, 1), rsm.FateForgotten, "")
+}
+
 // R4: a repeat gets its reply also behind a fence of its own copy and behind its deadline; a fence
 // comes before the deadline, and that before room.
 func TestTheOrderOfDecisionsWithFences(t *testing.T) {

@@ -11,6 +11,7 @@ type settled struct {
 	clients []*modelClient
 	kept    []modelKept
 	fences  []modelFence
+	doing   modelSession // the results of the batch that is being applied, as one of its own
 }
 
 type modelClient struct {
@@ -159,7 +160,8 @@ func (m *model) settle(r rsm.Request) (reply []byte, code rsm.Code) {
 			return nil, rsm.CodeBadCommand
 		}
 		m.free(id, fate)
-	} else if id.Key != "" && id.Key == r.Identity.Key && id.Scope == scope {
+	} else if id.Key != "" && id.Key == r.Identity.Key && id.Scope == scope ||
+		id.Node == m.doing.node && id.Boot == m.doing.boot && id.Serial == r.Serial {
 		return nil, rsm.CodeBadCommand
 	} else if fate.State == rsm.FateAbsent {
 		if code := m.fence(id); code != "" {
@@ -258,6 +260,11 @@ func (m *model) fateAtNode(id rsm.RequestID) rsm.Fate {
 	for _, other := range m.sessions {
 		if other.node == id.Node {
 			newest = max(newest, other.boot)
+		}
+	}
+	if m.doing.node == id.Node && m.doing.boot == id.Boot {
+		if r := m.doing.find(id.Serial); r != nil {
+			return fateOf(*r)
 		}
 	}
 	if s != nil {

@@ -45,7 +45,9 @@ type State struct {
 	epoch       uint64 // counts snapshots: rows of earlier epochs are shared with one
 
 	context   Context
-	inMachine bool // the machine is executing a command
+	inMachine bool     // the machine is executing a command
+	batch     *Batch   // that is being applied
+	results   []Result // of its requests so far: their session has them only when it is done
 	scratch   scratch
 	replies   replyArena
 }
