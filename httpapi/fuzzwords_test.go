@@ -111,7 +111,8 @@ func FuzzHost(f *testing.F) {
 		f.Add(host)
 	}
 	f.Fuzz(func(t *testing.T, host string) {
-		a := New(httpapitest.New(), Config{Hosts: []string{"http://node.example:80/x", "10.0.0.1:1", ":80"}})
+		names := []string{"http://node.example:80/x", "10.0.0.1:1", ":80"}
+		a := New(httpapitest.New(), Config{Hosts: names})
 		known := a.knows(hostOf(host), &http.Request{Host: host})
 		u, err := url.Parse("http://" + host)
 		if err != nil || u.Host != host || u.Host == "" {
