@@ -18,7 +18,8 @@ import (
 func FuzzMembers(f *testing.F) {
 	for _, text := range []string{
 		"http://127.0.0.1:12379,b:2", "3=a:1,1=http://b:2/", "[::1]:1", "1=a:1,1=b:1", "a:1,a:1",
-		"18446744073709551616=a:1", "a:65536", ":1", "1=h=1:2", strings.Repeat("h", 299) + ":1",
+		"18446744073709551616=a:1", "a:65536", ":1", "1=h=1:2", "http:// :0",
+		strings.Repeat("h", 299) + ":1",
 	} {
 		f.Add(text)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"drystone/roster"
 )
@@ -70,10 +71,18 @@ func checkAddress(address string) (string, error) {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n > 65535 {
 		return "", fmt.Errorf("%q: the port must be a number up to 65535", address)
 	}
+	if strings.ContainsFunc(address, noHost) {
+		return "", fmt.Errorf("%q is no address: no host has such a name", address)
+	}
 	if !roster.Valid("", address) {
 		return "", fmt.Errorf("%.60q…: an address has at most 300 bytes, of UTF-8", address)
 	}
 	return address, nil
+}
+
+// noHost says whether a character can stand in no host's name.
+func noHost(c rune) bool {
+	return unicode.IsSpace(c) || unicode.IsControl(c) || strings.ContainsRune("=/,@?#", c)
 }
 
 func (l memberList) ids() []uint64 { return slices.Sorted(maps.Keys(l)) }
