@@ -24,11 +24,9 @@ type host struct {
 	mem   *disk.Mem
 	dir   disk.Dir
 
-	changes   uint64 // disk operations so far that change something, over all boots
-	crashAt   uint64 // power is lost at that one; 0: not planned
-	syncFails bool   // the next fdatasync fails
-	dying     bool   // the process is no more, and has not noticed
-	death     ending
+	changes uint64 // disk operations so far that change something, over all boots
+	crashAt uint64 // power is lost at that one; 0: not planned
+	dying   bool   // power was lost, and the process has not noticed
 
 	up      bool // the process runs
 	paused  bool
@@ -170,7 +168,8 @@ func (h *host) crash(how ending) {
 	h.boot++
 	h.up, h.paused = false, false
 	h.halted = w.now
-	h.syncFails, h.dying = false, false
+	h.dying = false
+	h.mem.Disarm()
 	if h.crashAt <= h.changes {
 		h.crashAt = 0
 	}
@@ -216,6 +215,7 @@ func (w *world) onRestart(h *host, boot uint32) {
 		return
 	}
 	w.beforeStart(h)
+	w.mayNotRead(h)
 	if h.boot > 0 && !w.healing && w.plan.every[faultDiskOp] > 0 && w.random.below(4) == 0 &&
 		w.strikes(faultNames[faultDiskOp]) {
 		h.crashAt = h.changes + 1 + uint64(w.random.below(30)) // recovery is not spared
@@ -240,15 +240,15 @@ func (w *world) onResume(h *host, boot uint32) {
 	}
 }
 
-// failed says whether an error ended the process, and ends it if so. Only errors that the
-// simulator made are excuses.
+// failed says whether an error ended the process, and ends it if so: package node stops after every
+// error but a full disk's. Only errors that the simulator made are excuses.
 func (h *host) failed(what string, err error) bool {
 	if h.dying {
 		h.world.trace.line(h, "died", what)
-		h.crash(h.death)
+		h.crash(lifeOver)
 		return true
 	}
-	if h.refuses(err) {
+	if h.refuses(err) || h.stops(what, err) {
 		return true
 	}
 	if err != nil {

@@ -21,26 +21,31 @@ const (
 type fault uint8
 
 const (
-	faultKill      fault = iota // a process dies; what it wrote stays in the page cache
-	faultPower                  // a machine loses power: unsynced writes are kept, lost or torn
-	faultBlackout               // all machines lose power at once
-	faultDiskOp                 // power is lost at some disk operation, in the midst of a write
-	faultSyncError              // an fdatasync fails, and its node stops
-	faultPause                  // a process stands still, and does not know it
-	faultPartition              // some links carry nothing, in one direction or both
-	faultIsolate                // one node is cut off
-	faultClog                   // a link holds everything back, then delivers it at once
-	faultReset                  // a connection breaks
-	faultStall                  // a disk takes seconds
-	faultTransfer               // no fault: leadership is handed over, perhaps to the wrong one
-	faultStick                  // a disk hangs for up to a minute, with preference a leader's
-	faultWipe                   // a directory is emptied
-	faultSetBack                // a directory is replaced by an older copy of itself
-	faultLull                   // clients are silent, but for some of a leader that is cut off
+	faultKill       fault = iota // a process dies; what it wrote stays in the page cache
+	faultPower                   // a machine loses power: unsynced writes are kept, lost or torn
+	faultBlackout                // all machines lose power at once
+	faultDiskOp                  // power is lost at some disk operation, in the midst of a write
+	faultSyncError               // an fdatasync fails, once
+	faultShortWrite              // a write does a part of what it should, and fails
+	faultReadError               // a read fails, while a node runs or when it starts
+	faultFull                    // a disk has no room for a while
+	faultRot                     // bytes at rest change on the disk of a machine that is down
+	faultPause                   // a process stands still, and does not know it
+	faultPartition               // some links carry nothing, in one direction or both
+	faultIsolate                 // one node is cut off
+	faultClog                    // a link holds everything back, then delivers it at once
+	faultReset                   // a connection breaks
+	faultStall                   // a disk takes seconds
+	faultTransfer                // no fault: leadership is handed over, perhaps to the wrong one
+	faultStick                   // a disk hangs for up to a minute, with preference a leader's
+	faultWipe                    // a directory is emptied
+	faultSetBack                 // a directory is replaced by an older copy of itself
+	faultLull                    // clients are silent, but for some of a leader that is cut off
 	faultCount
 )
 
-var faultNames = [faultCount]string{"kill", "power", "blackout", "diskop", "syncerror", "pause",
+var faultNames = [faultCount]string{"kill", "power", "blackout", "diskop", "syncerror",
+	"short-write", "read-error", "full", "rot", "pause",
 	"partition", "isolate", "clog", "reset", "stall", "transfer",
 	"stick", "wipe", "set-back", "lull"}
 
@@ -127,6 +132,7 @@ func draw(r *random, nodes int) plan {
 	}
 	p.every[faultStick] *= 4
 	p.every[faultWipe] *= 2
+	p.every[faultFull] *= 2
 	if r.below(3) > 0 && !calm {
 		p.churn = pick(r, 700*ms, 2*second, 6*second)
 	}
