@@ -26,7 +26,6 @@ func (h *host) stops(what string, err error) bool {
 	w.trace.line(h, "stops, for it cannot", what+":", err.Error())
 	h.crash(lifeKilled)
 	if w.random.below(2) == 0 {
-		w.reach(markEvicted)
 		h.mem.Evict()
 	}
 	return true

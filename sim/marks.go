@@ -50,7 +50,6 @@ const (
 	markLonely // only a leader that was cut off was given something to write
 
 	markSyncStopped    // a node stopped after an fdatasync that failed
-	markEvicted        // and started from what its disk held, without the page cache
 	markShortWrite     // a node stopped after a write that was cut short
 	markUnread         // a node did not start, for a read failed
 	markUnreadSnapshot // a snapshot could not be read for a peer
@@ -76,7 +75,7 @@ var markNames = [markCount]string{"elected", "snapshot", "restored", "shipped", 
 	"change pending", "unreachable joiner", "unsafe change", "wiped refused", "set-back refused",
 	"removed refused", "stuck leader", "slow leader", "vote in stuck disk", "vague hint",
 	"former boot", "held for paused", "lonely write",
-	"sync failed", "cache evicted", "write cut short", "start unread", "snapshot unread",
+	"sync failed", "write cut short", "start unread", "snapshot unread",
 	"disk full", "group cut by full", "vote in full disk", "snapshot in full", "start in full",
 	"damage refused", "damage repaired", "damage harmless", "older snapshot", "newest lost",
 	"loss noticed"}

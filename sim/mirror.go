@@ -41,12 +41,6 @@ func (m *mirror) holds(i raft.Index, term raft.Term) bool {
 	return ok && t == term
 }
 
-// agreesAt says whether two logs hold the same entry at i, of those that both need.
-func (m *mirror) agreesAt(n *mirror, i raft.Index) bool {
-	term, ok := n.term(i)
-	return ok && m.holds(i, term)
-}
-
 // apply does to the mirror what an Append does to a log.
 func (m *mirror) apply(a *raft.Append) {
 	m.hard = a.Hard

@@ -77,6 +77,7 @@ type plan struct {
 	raft         raft.Config // but ID, Seed and Trace
 	settings     rsm.Settings
 	segmentBytes int64
+	spares       int // chance that a write is followed by making a spare segment, in millionths
 	maxEntry     int
 	maxInflight  int
 	retryMs      uint64
@@ -132,7 +133,6 @@ func draw(r *random, nodes int) plan {
 	}
 	p.every[faultStick] *= 4
 	p.every[faultWipe] *= 2
-	p.every[faultFull] *= 2
 	if r.below(3) > 0 && !calm {
 		p.churn = pick(r, 700*ms, 2*second, 6*second)
 	}
@@ -161,6 +161,7 @@ func draw(r *random, nodes int) plan {
 	p.settings.MaxValueBytes = pick(r, 64, 4096, uint64(1<<20))
 	p.settings.RequestRetentionMs = pick(r, uint64(60_000), 600_000)
 	p.segmentBytes = pick(r, int64(4<<10), 16<<10, 128<<10)
+	p.spares = pick(r, 0, 250_000, 250_000)
 	p.maxEntry = pick(r, 1, 500, 1<<20)
 	p.maxInflight = pick(r, 4<<10, 64<<20)
 	p.retryMs = pick(r, uint64(50), 100, 300)

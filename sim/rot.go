@@ -197,7 +197,7 @@ func (w *world) owedBy(f *configuration, voters []raft.NodeID, of *record,
 			l.Voter = v
 		}
 		for i := l.First; l.Silent && i <= l.Last; i++ {
-			if r != nil && r.durable.agreesAt(&of.durable, raft.Index(i)) {
+			if r != nil && w.check.alike(&r.durable, &of.durable, raft.Index(i)) {
 				atlas.Hold(v, i)
 			}
 		}
@@ -216,6 +216,15 @@ func (w *world) owedBy(f *configuration, voters []raft.NodeID, of *record,
 		return disk.Survives
 	}
 	return atlas.Judge(l)
+}
+
+// alike says whether two logs hold the same entry at i.
+func (c *checker) alike(m, n *mirror, i raft.Index) bool {
+	term, ok := n.term(i)
+	if !ok && i <= n.base {
+		term, ok = c.committed[i-1].term, true // n stands for it by its snapshot
+	}
+	return ok && m.holds(i, term)
 }
 
 // has says whether a directory is on some machine.

@@ -77,7 +77,7 @@ func (h *host) onWrite() {
 		}
 		w.check.wrote(h, x.writing)
 		w.trace.wrote(h, x.writing)
-		if w.random.below(4) == 0 {
+		if w.random.chance(w.plan.spares) {
 			w.after(w.random.spread(w.plan.saveMean), evPrepare, h, 0, 0)
 		}
 	}
