@@ -76,7 +76,8 @@ const (
 	sparePause = 10 * second // how long no spare segment is tried after that
 )
 
-// waitForSpace tries a write again later that found the disk full. used is what the disk held before.
+// waitForSpace tries a write again later that found the disk full. used is what the disk held
+// before.
 func (h *host) waitForSpace(used int64) {
 	w, x := h.world, &h.writer
 	w.reach(markFull)

@@ -84,7 +84,7 @@ func (w *world) patches(m *disk.Mem) (all []patch) {
 			p.File = snaps[r.below(len(snaps))]
 		default:
 			at := r.below(len(records))
-			if n == 3 {
+			if n < 5 { // what may go without a word
 				at = len(records) - 1
 			}
 			p.File = records[at].File
@@ -280,8 +280,8 @@ func (h *host) repair() {
 	h.record.rot = nil
 }
 
-// leaveDamaged leaves directories damaged, and their nodes ill, as long as the others decide without
-// them. The rest are repaired.
+// leaveDamaged leaves directories damaged, and their nodes ill, as long as the others decide
+// without them. The rest are repaired.
 func (w *world) leaveDamaged() {
 	inForce := w.inForceAnywhere()
 	for _, h := range w.hosts {

@@ -9,7 +9,8 @@ import (
 )
 
 // TestRot changes bytes on the disk of one node that is down. It refuses its directory, or starts
-// with all that it had acknowledged, or misses what it wrote last, as was foreseen; the others go on.
+// with all that it had acknowledged, or misses what it wrote last, as was foreseen; the others go
+// on.
 func TestRot(t *testing.T) {
 	base := scripted(5, 3)
 	base.options.MinOps = 60
