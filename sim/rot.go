@@ -275,7 +275,10 @@ func (h *host) repair() {
 	}
 	h.world.trace.line(h, "its disk is repaired")
 	for i := range slices.Backward(r.patches) {
-		h.overwrite(&r.patches[i], r.patches[i].was)
+		p := &r.patches[i]
+		if sizeOf(h.mem.Dir(), p.File) > 0 { // a start may have removed what was of no use
+			h.overwrite(p, p.was)
+		}
 	}
 	h.record.rot = nil
 }
