@@ -65,7 +65,7 @@ func (w *world) mayNotRead(h *host) {
 // fill leaves a disk little or no room for a while.
 func (h *host) fill() {
 	w := h.world
-	room := w.random.between(0, pick(&w.random, 0, 2000, 2*w.plan.segmentBytes))
+	room := w.random.between(0, pick(&w.random, 0, 3000, w.plan.segmentBytes))
 	h.mem.SetQuota(max(1, h.mem.Used()+room))
 	w.trace.line(h, "the disk fills up")
 	w.always(w.random.spread(3*second), evDisks, h.index, diskRoom, 0)

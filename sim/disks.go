@@ -57,6 +57,9 @@ func (w *world) onDisks(h *host, what uint64) {
 	case diskRoom:
 		h.mem.SetQuota(0)
 		w.trace.line(h, "the disk has room again")
+		if w.random.below(3) == 0 { // whoever made room starts the node again
+			w.always(w.random.spread(second), evStrike, h.index, uint64(faultKill), 0)
+		}
 	case diskRepair:
 		w.seeTo(h)
 	case diskAway:

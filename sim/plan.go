@@ -161,7 +161,10 @@ func draw(r *random, nodes int) plan {
 	p.settings.MaxValueBytes = pick(r, 64, 4096, uint64(1<<20))
 	p.settings.RequestRetentionMs = pick(r, uint64(60_000), 600_000)
 	p.segmentBytes = pick(r, int64(4<<10), 16<<10, 128<<10)
-	p.spares = pick(r, 0, 250_000)
+	p.spares = pick(r, 0, 250_000, 250_000)
+	if p.every[faultFull] > 0 { // segments that grow are cut in the midst of a group
+		p.segmentBytes, p.spares = pick(r, int64(4<<10), 4<<10, 16<<10), pick(r, 0, 0, 250_000)
+	}
 	p.maxEntry = pick(r, 1, 500, 1<<20)
 	p.maxInflight = pick(r, 4<<10, 64<<20)
 	p.retryMs = pick(r, uint64(50), 100, 300)
