@@ -130,6 +130,7 @@ func (h *host) start() {
 	h.standing = members.FirstStanding(id)
 	switch {
 	case id.Removed != "":
+		h.record.rot = nil // nobody will look at its log again
 		w.trace.line(h, id.Removed)
 	case id.Cluster != "":
 		h.open()

@@ -9,7 +9,6 @@ import (
 	"drystone/disk"
 	"drystone/raft"
 	"drystone/rsm"
-	"drystone/snap"
 	"drystone/storage"
 	"drystone/wal"
 )
@@ -74,14 +73,14 @@ func (w *world) patches(m *disk.Mem) (all []patch) {
 	if _, err := wal.Scan(dir, func(r wal.Record) { records = append(records, r) }); err != nil {
 		w.fail("Simulator", "read a log at rest: %v", err)
 	}
-	snaps := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !snap.IsFile(n) })
+	others := slices.DeleteFunc(slices.Clone(names), wal.IsFile)
 	for range pick(r, 1, 1, 1, 2) {
 		var p disk.Place
 		switch n := r.below(8); {
 		case n == 0 || len(records) == 0:
 			p.File = names[r.below(len(names))]
-		case n < 3 && len(snaps) > 0:
-			p.File = snaps[r.below(len(snaps))]
+		case n < 3 && len(others) > 0: // a snapshot, as a rule
+			p.File = others[r.below(len(others))]
 		default:
 			at := r.below(len(records))
 			if n < 5 { // what may go without a word
