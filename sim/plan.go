@@ -133,6 +133,13 @@ func draw(r *random, nodes int) plan {
 	}
 	p.every[faultStick] *= 4
 	p.every[faultWipe] *= 2
+	if r.below(2) == 0 { // nodes that are down for their disks meet little else
+		for _, f := range []fault{faultShortWrite, faultReadError, faultFull, faultRot} {
+			p.every[f] = 0
+		}
+	} else if p.every[faultRot] == 0 && !calm {
+		p.every[faultRot] = 3 * second
+	}
 	if r.below(3) > 0 && !calm {
 		p.churn = pick(r, 700*ms, 2*second, 6*second)
 	}
