@@ -42,7 +42,7 @@ func failing(t *testing.T, count int) (all []Report) {
 // property once more.
 func TestShrink(t *testing.T) {
 	before, after, struck, left := 0, 0, 0, 0
-	for _, failed := range failing(t, 2) {
+	for _, failed := range failing(t, 4) {
 		s := Shrink(failed, time.Minute, 60, nil)
 		t.Logf("%v\n%s\n%d to %d lines in %d tries\n%v", &failed, s.Report.Replay(), s.LinesBefore,
 			s.LinesAfter, s.Tries, &s.Report)
