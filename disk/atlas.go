@@ -9,12 +9,12 @@ import "math/bits"
 // its damage halts its node, and takes its copies out of reach, which is survived as long as a
 // majority is left. A disk that cannot find it (its newest group, an older image, an empty
 // directory) goes on with less, and that is only survived while those who miss a record are no
-// majority.
+// majority. It does not help that the record is on no majority yet: a leader may have been told
+// that this disk holds it, counts on that, and commits it once enough others do.
 type Atlas struct {
 	voters  int
 	struck  uint64            // one bit for each voter that may not start any more
 	holders map[uint64]uint64 // record: the voters whose disks hold it
-	durable map[uint64]uint64 // record: the voters whose disks ever did
 }
 
 // Promise is what a cluster owes its users after damage.
@@ -46,7 +46,7 @@ type Loss struct {
 // NewAtlas is the atlas of so many voters, at most 64, with empty disks.
 func NewAtlas(voters int) *Atlas {
 	assert(voters > 0 && voters <= 64, "disk: an atlas is of 1 to 64 voters")
-	return &Atlas{voters: voters, holders: map[uint64]uint64{}, durable: map[uint64]uint64{}}
+	return &Atlas{voters: voters, holders: map[uint64]uint64{}}
 }
 
 // Hold notes that a voter's disk holds a record. Two records of the same index and different terms
@@ -54,7 +54,6 @@ func NewAtlas(voters int) *Atlas {
 func (a *Atlas) Hold(voter int, record uint64) {
 	assert(voter >= 0 && voter < a.voters, "disk: no such voter")
 	a.holders[record] |= 1 << voter
-	a.durable[record] |= 1 << voter
 }
 
 // Judge is what is owed after this loss too.
@@ -66,7 +65,7 @@ func (a *Atlas) Judge(l Loss) Promise {
 	// disk really halts its node shows only when it starts.
 	for r := l.First; l.Silent && r <= l.Last; r++ {
 		without := a.all() &^ (a.holders[r] &^ (1 << l.Voter))
-		if a.majority(a.durable[r]) && a.majority(without) {
+		if a.majority(without) {
 			return Unprotected
 		}
 	}

@@ -29,7 +29,7 @@ func TestAtlas(t *testing.T) {
 		{"what two others hold may go", nil, silent(0, 3, 3), Survives},
 		{"what one other holds may not", nil, silent(0, 4, 4), Unprotected},
 		{"nor if it is among others", nil, silent(0, 3, 4), Unprotected},
-		{"what was on no majority may go", nil, silent(0, 5, 5), Survives},
+		{"nor what is on no majority: it may be counted", nil, silent(0, 5, 5), Unprotected},
 		{"a second copy may not", []Loss{silent(0, 3, 3)}, silent(1, 3, 3), Unprotected},
 		{"a vote may not", nil, Loss{Voter: 0, Silent: true, First: 1, Vote: true}, Unprotected},
 		{"nothing may go after two", []Loss{{Voter: 0}}, silent(1, 1, 0), Halts},

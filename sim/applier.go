@@ -3,6 +3,7 @@ package sim
 import (
 	"io"
 
+	"drystone/disk"
 	"drystone/raft"
 	"drystone/replica"
 	"drystone/rsm"
@@ -139,6 +140,12 @@ func (h *host) onSave() {
 		return
 	}
 	size, err := h.store.SaveSnapshot(x.meta, x.frozen)
+	if disk.IsFull(err) && !h.dying { // the log grows on until the next
+		w.reach(markFullSnapshot)
+		w.trace.line(h, "no room for a snapshot")
+		x.busy, x.frozen = false, nil
+		return
+	}
 	if h.failed("save a snapshot", err) {
 		return
 	}

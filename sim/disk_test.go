@@ -29,6 +29,7 @@ func quiet(nodes int) plan {
 	p.raft.MaxAppendBytes, p.raft.MaxInflight, p.raft.MaxApplyBytes = 4<<10, 8, 1<<20
 	p.raft.TrailingBytes, p.raft.DiskTicks = 500, 200
 	p.segmentBytes, p.maxEntry, p.maxInflight, p.retryMs = 4<<10, 1<<20, 64<<20, 300
+	p.spares = 250_000
 	p.snapEntries, p.snapBytes = 15, 1<<30
 	p.settings.MaxValueBytes, p.settings.RequestRetentionMs = 4096, 600_000
 	p.clients, p.thinkMean, p.stacks, p.valueMax = 4, 60*ms, 2, 200

@@ -25,12 +25,15 @@ type disks struct {
 const (
 	diskCopy   = iota // a copy is taken, for later
 	diskReturn        // the true directory comes back from the shelf
+	diskRoom          // a full disk has room again
+	diskRepair        // somebody sees to a directory that is refused for its damage
+	diskAway          // or to a node that misses what its leader counts
 )
 
 const copyEvery = 4 * second
 
 func (w *world) onDisks(h *host, what uint64) {
-	if w.healing {
+	if w.healing && what != diskAway {
 		return
 	}
 	switch what {
@@ -51,6 +54,16 @@ func (w *world) onDisks(h *host, what uint64) {
 			return
 		}
 		h.takeFromShelf()
+	case diskRoom:
+		h.mem.SetQuota(0)
+		w.trace.line(h, "the disk has room again")
+		if w.random.below(3) == 0 { // whoever made room starts the node again
+			w.always(w.random.spread(second), evStrike, h.index, uint64(faultKill), 0)
+		}
+	case diskRepair:
+		w.seeTo(h)
+	case diskAway:
+		w.handOver(h)
 	}
 }
 
@@ -61,6 +74,7 @@ func (h *host) mount(m *disk.Mem, r *record) {
 	}
 	x := &h.disks
 	if x.shelf == nil {
+		h.mem.SetQuota(0)
 		x.shelf, x.record = h.mem, h.record
 	}
 	h.mem, h.record = m, r
@@ -102,12 +116,13 @@ func (w *world) survives(h *host) bool {
 func (w *world) setBack(h *host) bool {
 	x := &h.disks
 	if x.copy == nil || x.copyOwner != h.record || x.shelf != nil || h.gone || x.alone ||
-		!h.remembered() {
+		h.record.rot != nil || !h.remembered() {
 		return false
 	}
 	w.faults[faultSetBack]++
 	w.trace.line(h, "its directory is set back to an older copy")
 	c := x.copy.Clone()
+	c.SetQuota(0)
 	h.mount(c, &record{
 		node: h.id, rolledBack: true, incarnation: h.record.incarnation, cluster: h.record.cluster,
 	})

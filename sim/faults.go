@@ -1,8 +1,6 @@
 package sim
 
 import (
-	"errors"
-
 	"drystone/disk"
 	"drystone/raft"
 )
@@ -75,13 +73,14 @@ func (w *world) strike(f fault, h *host) {
 	if w.healing {
 		return
 	}
-	if !h.up && f != faultBlackout && f != faultPartition && f != faultIsolate && f != faultClog {
+	if !h.up && f != faultBlackout && f != faultPartition && f != faultIsolate && f != faultClog &&
+		f != faultRot {
 		return
 	}
 	if !w.strikes(faultNames[f]) {
 		return
 	}
-	if f != faultWipe && f != faultSetBack {
+	if f != faultWipe && f != faultSetBack && f != faultRot {
 		w.faults[f]++
 	}
 	switch f {
@@ -101,7 +100,15 @@ func (w *world) strike(f fault, h *host) {
 	case faultDiskOp:
 		h.crashAt = h.changes + 1 + uint64(w.random.below(20))
 	case faultSyncError:
-		h.syncFails = true
+		h.mem.Arm(disk.SyncFails, "")
+	case faultShortWrite:
+		h.mem.Arm(disk.WriteShort, "")
+	case faultReadError:
+		h.mem.Arm(disk.ReadFails, "")
+	case faultFull:
+		h.fill()
+	case faultRot:
+		w.rot(h)
 	case faultPause:
 		w.pause(h)
 	case faultPartition:
@@ -182,10 +189,6 @@ func (w *world) reset(h *host) {
 	w.after(0, evLost, peer, uint64(h.index), w.links)
 }
 
-// errSync is what an fdatasync returns that failed. What it should have written still reads back
-// and may be gone for ever.
-var errSync = errors.New("simulated: fdatasync failed")
-
 // onDiskOp is called before every disk operation of this host. It ends the host's life in the
 // midst of the planned one.
 func (h *host) onDiskOp(op disk.Op) error {
@@ -193,16 +196,11 @@ func (h *host) onDiskOp(op disk.Op) error {
 	if h.dying || !h.up || !op.Kind.Changes() {
 		return nil
 	}
-	if h.syncFails && op.Kind == disk.OpDatasync {
-		h.syncFails, h.dying, h.death = false, true, lifeKilled
-		w.trace.diskOp(h, op, "fails")
-		return errSync
-	}
 	h.changes++
 	if h.changes != h.crashAt {
 		return nil
 	}
-	h.dying, h.death = true, lifeOver
+	h.dying = true
 	w.trace.diskOp(h, op, "power lost")
 	w.reach(markDiskOp)
 	return disk.ErrCrashed

@@ -24,11 +24,9 @@ type host struct {
 	mem   *disk.Mem
 	dir   disk.Dir
 
-	changes   uint64 // disk operations so far that change something, over all boots
-	crashAt   uint64 // power is lost at that one; 0: not planned
-	syncFails bool   // the next fdatasync fails
-	dying     bool   // the process is no more, and has not noticed
-	death     ending
+	changes uint64 // disk operations so far that change something, over all boots
+	crashAt uint64 // power is lost at that one; 0: not planned
+	dying   bool   // power was lost, and the process has not noticed
 
 	up      bool // the process runs
 	paused  bool
@@ -133,6 +131,7 @@ func (h *host) start() {
 	h.standing = members.FirstStanding(id)
 	switch {
 	case id.Removed != "":
+		h.record.rot = nil // nobody will look at its log again
 		w.trace.line(h, id.Removed)
 	case id.Cluster != "":
 		h.open()
@@ -171,7 +170,8 @@ func (h *host) crash(how ending) {
 	h.boot++
 	h.up, h.paused = false, false
 	h.halted = w.now
-	h.syncFails, h.dying = false, false
+	h.dying = false
+	h.mem.Disarm()
 	if h.crashAt <= h.changes {
 		h.crashAt = 0
 	}
@@ -217,6 +217,7 @@ func (w *world) onRestart(h *host, boot uint32) {
 		return
 	}
 	w.beforeStart(h)
+	w.mayNotRead(h)
 	if h.boot > 0 && !w.healing && w.plan.every[faultDiskOp] > 0 && w.random.below(4) == 0 &&
 		w.strikes(faultNames[faultDiskOp]) {
 		h.crashAt = h.changes + 1 + uint64(w.random.below(30)) // recovery is not spared
@@ -241,15 +242,15 @@ func (w *world) onResume(h *host, boot uint32) {
 	}
 }
 
-// failed says whether an error ended the process, and ends it if so. Only errors that the
-// simulator made are excuses.
+// failed says whether an error ended the process, and ends it if so: package node stops after every
+// error but a full disk's. Only errors that the simulator made are excuses.
 func (h *host) failed(what string, err error) bool {
 	if h.dying {
 		h.world.trace.line(h, "died", what)
-		h.crash(h.death)
+		h.crash(lifeOver)
 		return true
 	}
-	if h.refuses(err) {
+	if h.refuses(err) || h.stops(what, err) {
 		return true
 	}
 	if err != nil {

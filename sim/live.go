@@ -53,7 +53,10 @@ func (w *world) onHeal() {
 	for _, h := range w.hosts {
 		h.gone = false
 		h.takeFromShelf()
+		h.mem.Disarm()
+		h.mem.SetQuota(0)
 	}
+	w.leaveDamaged()
 	w.chooseCore()
 	for _, h := range w.hosts {
 		if !h.ill {
@@ -82,14 +85,6 @@ func (w *world) chooseCore() {
 		return // a first start needs everybody
 	}
 	inForce := w.inForceAnywhere()
-	enough := func() bool {
-		for _, f := range inForce {
-			if !w.check.agree(f, func(r *record) bool { return w.well(r) }) {
-				return false
-			}
-		}
-		return true
-	}
 	for range r.below(len(w.hosts)) {
 		h := w.hosts[r.below(len(w.hosts))]
 		if l := w.leader(); l != nil && r.below(4) == 0 {
@@ -99,7 +94,7 @@ func (w *world) chooseCore() {
 			continue
 		}
 		h.ill = true
-		if !enough() {
+		if !w.enough(inForce) {
 			h.ill = false
 			continue
 		}
@@ -125,6 +120,16 @@ func (w *world) chooseCore() {
 	}
 	w.cutHung()
 	w.trace.partition()
+}
+
+// enough says whether those who are well decide by all these configurations.
+func (w *world) enough(inForce []*configuration) bool {
+	for _, f := range inForce {
+		if !w.check.agree(f, func(r *record) bool { return w.well(r) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // cutHung cuts those whose disks hang off from the others that are ill. A follower with such a disk
@@ -177,7 +182,8 @@ func (w *world) cureAll() {
 }
 
 func (w *world) cure(h *host) {
-	h.syncFails, h.stalled, h.slow = false, 0, 0
+	h.stalled, h.slow = 0, 0
+	h.repair()
 	if w.plan.every[faultDiskOp] > 0 {
 		h.crashAt = 0
 	}

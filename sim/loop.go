@@ -93,6 +93,9 @@ func (h *host) loop() {
 	}
 	h.looping = true
 	defer func() { h.looping = false }()
+	if h.record.short > 0 {
+		defer h.misses()
+	}
 	now, ticked := h.clock(), h.pile.ticked
 	h.feed(now)
 	for {

@@ -48,6 +48,22 @@ const (
 	markEcho   // something came of a boot that was over
 	markHeld   // what was sent to a paused node came after it went on
 	markLonely // only a leader that was cut off was given something to write
+
+	markSyncStopped    // a node stopped after an fdatasync that failed
+	markShortWrite     // a node stopped after a write that was cut short
+	markUnread         // a node did not start, for a read failed
+	markUnreadSnapshot // a snapshot could not be read for a peer
+	markFull           // the log waited for room
+	markFullGroup      // with a part of what it was to write on the disk
+	markFullVote       // and a vote waited with it
+	markFullSnapshot   // there was no room for a snapshot
+	markFullStart      // nor for a start
+	markRotRefused     // a directory was refused for damage
+	markRotRepaired    // was repaired and started
+	markRotHarmless    // damage took nothing
+	markRotSnapshot    // damage took a snapshot, and an older one stood in
+	markRotNewest      // damage took what was written last, without a word
+	markRotNoticed     // the leader counted what was lost that way, and its node stopped
 	markCount
 )
 
@@ -58,6 +74,10 @@ var markNames = [markCount]string{"elected", "snapshot", "restored", "shipped", 
 	"removed told", "joint crash", "joint restart", "joint snapshot", "config lost", "too early",
 	"change pending", "unreachable joiner", "unsafe change", "wiped refused", "set-back refused",
 	"removed refused", "stuck leader", "slow leader", "vote in stuck disk", "vague hint",
-	"former boot", "held for paused", "lonely write"}
+	"former boot", "held for paused", "lonely write",
+	"sync failed", "write cut short", "start unread", "snapshot unread",
+	"disk full", "group cut by full", "vote in full disk", "snapshot in full", "start in full",
+	"damage refused", "damage repaired", "damage harmless", "older snapshot", "newest lost",
+	"loss noticed"}
 
 func (w *world) reach(m mark) { w.reached[m]++ }

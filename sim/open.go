@@ -69,6 +69,7 @@ func (h *host) open() {
 		w.trace.line(h, "torn tail", restored.Torn)
 	}
 	w.check.restored(h, &restored.Raft)
+	h.gotOver(&restored)
 	h.state = rsm.New(newMachine(w), rsm.Options{
 		Node: uint64(h.id), Boot: h.identity.Boot,
 		Config: raft.EncodeMembers(nil, restored.Raft.Snapshot.Members),

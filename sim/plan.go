@@ -21,26 +21,31 @@ const (
 type fault uint8
 
 const (
-	faultKill      fault = iota // a process dies; what it wrote stays in the page cache
-	faultPower                  // a machine loses power: unsynced writes are kept, lost or torn
-	faultBlackout               // all machines lose power at once
-	faultDiskOp                 // power is lost at some disk operation, in the midst of a write
-	faultSyncError              // an fdatasync fails, and its node stops
-	faultPause                  // a process stands still, and does not know it
-	faultPartition              // some links carry nothing, in one direction or both
-	faultIsolate                // one node is cut off
-	faultClog                   // a link holds everything back, then delivers it at once
-	faultReset                  // a connection breaks
-	faultStall                  // a disk takes seconds
-	faultTransfer               // no fault: leadership is handed over, perhaps to the wrong one
-	faultStick                  // a disk hangs for up to a minute, with preference a leader's
-	faultWipe                   // a directory is emptied
-	faultSetBack                // a directory is replaced by an older copy of itself
-	faultLull                   // clients are silent, but for some of a leader that is cut off
+	faultKill       fault = iota // a process dies; what it wrote stays in the page cache
+	faultPower                   // a machine loses power: unsynced writes are kept, lost or torn
+	faultBlackout                // all machines lose power at once
+	faultDiskOp                  // power is lost at some disk operation, in the midst of a write
+	faultSyncError               // an fdatasync fails, once
+	faultShortWrite              // a write does a part of what it should, and fails
+	faultReadError               // a read fails, while a node runs or when it starts
+	faultFull                    // a disk has no room for a while
+	faultRot                     // bytes at rest change on the disk of a machine that is down
+	faultPause                   // a process stands still, and does not know it
+	faultPartition               // some links carry nothing, in one direction or both
+	faultIsolate                 // one node is cut off
+	faultClog                    // a link holds everything back, then delivers it at once
+	faultReset                   // a connection breaks
+	faultStall                   // a disk takes seconds
+	faultTransfer                // no fault: leadership is handed over, perhaps to the wrong one
+	faultStick                   // a disk hangs for up to a minute, with preference a leader's
+	faultWipe                    // a directory is emptied
+	faultSetBack                 // a directory is replaced by an older copy of itself
+	faultLull                    // clients are silent, but for some of a leader that is cut off
 	faultCount
 )
 
-var faultNames = [faultCount]string{"kill", "power", "blackout", "diskop", "syncerror", "pause",
+var faultNames = [faultCount]string{"kill", "power", "blackout", "diskop", "syncerror",
+	"short-write", "read-error", "full", "rot", "pause",
 	"partition", "isolate", "clog", "reset", "stall", "transfer",
 	"stick", "wipe", "set-back", "lull"}
 
@@ -72,6 +77,7 @@ type plan struct {
 	raft         raft.Config // but ID, Seed and Trace
 	settings     rsm.Settings
 	segmentBytes int64
+	spares       int // chance that a write is followed by making a spare segment, in millionths
 	maxEntry     int
 	maxInflight  int
 	retryMs      uint64
@@ -127,6 +133,13 @@ func draw(r *random, nodes int) plan {
 	}
 	p.every[faultStick] *= 4
 	p.every[faultWipe] *= 2
+	if r.below(2) == 0 { // nodes that are down for their disks meet little else
+		for _, f := range []fault{faultShortWrite, faultReadError, faultFull, faultRot} {
+			p.every[f] = 0
+		}
+	} else if p.every[faultRot] == 0 && !calm {
+		p.every[faultRot] = 3 * second
+	}
 	if r.below(3) > 0 && !calm {
 		p.churn = pick(r, 700*ms, 2*second, 6*second)
 	}
@@ -155,11 +168,18 @@ func draw(r *random, nodes int) plan {
 	p.settings.MaxValueBytes = pick(r, 64, 4096, uint64(1<<20))
 	p.settings.RequestRetentionMs = pick(r, uint64(60_000), 600_000)
 	p.segmentBytes = pick(r, int64(4<<10), 16<<10, 128<<10)
+	p.spares = pick(r, 0, 250_000, 250_000)
 	p.maxEntry = pick(r, 1, 500, 1<<20)
 	p.maxInflight = pick(r, 4<<10, 64<<20)
 	p.retryMs = pick(r, uint64(50), 100, 300)
 	p.snapEntries = pick(r, uint64(3), 20, 200, 100_000)
 	p.snapBytes = pick(r, int64(1<<10), 64<<10, 1<<30)
+	if p.every[faultFull] > 0 && r.below(2) == 0 {
+		// Segments that nobody prepares and no snapshot gives back grow as they are written: there
+		// a disk fills up in the midst of a group.
+		p.segmentBytes, p.spares = pick(r, int64(4<<10), 16<<10), 0
+		p.snapEntries, p.snapBytes = 100_000, 1<<30
+	}
 
 	if !calm && r.below(3) == 0 {
 		p.every[faultLull] = max(p.every[faultLull], second)

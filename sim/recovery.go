@@ -56,6 +56,11 @@ func (c *checker) restored(h *host, found *raft.Restored) {
 		r.damaged = false
 		expected.truncate(found)
 	}
+	if r.rot != nil && c.mayBeLeft(h, found) {
+		c.rebuild(h, found)
+		r.saved, r.pending = min(r.saved, found.Snapshot.LastIncludedIndex), nil
+		return
+	}
 	matched := c.agrees(h, &expected, found)
 	for i := range r.pending {
 		if matched {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 
+	"drystone/disk"
 	"drystone/raft"
 	"drystone/wire"
 )
@@ -31,18 +32,19 @@ const shipPause = 100 * ms
 // ship sends the newest snapshot to a peer that is too far behind for AppendEntries.
 func (h *host) ship(s raft.SnapshotSend) {
 	w := h.world
-	meta, content, err := h.store.OpenSnapshot()
-	if h.failed("open a snapshot to ship", err) {
+	meta, b, err := h.outgoing()
+	if h.struck(err) { // it is tried again, as after any shipment that failed
+		w.trace.line(h, "cannot read a snapshot to ship:", err.Error())
+		h.shipping = append(h.shipping, shipping{s.To, meta})
+		w.after(shipPause, evShipped, h, uint64(s.To), uint64(meta.LastIncludedIndex))
 		return
 	}
-	if content == nil || meta.LastIncludedIndex < s.AtLeast {
-		w.fail("Snapshots", "n%d is asked to ship a snapshot of %d at least; its newest is of %d",
-			h.id, s.AtLeast, meta.LastIncludedIndex)
-	}
-	b, err := io.ReadAll(content)
-	content.Close()
 	if h.failed("read a snapshot to ship", err) {
 		return
+	}
+	if meta.LastIncludedIndex < s.AtLeast {
+		w.fail("Snapshots", "n%d is asked to ship a snapshot of %d at least; its newest is of %d",
+			h.id, s.AtLeast, meta.LastIncludedIndex)
 	}
 	// The meta travels encoded, like everything.
 	decoded, err := wire.DecodeMeta(wire.EncodeMeta(nil, meta))
@@ -59,6 +61,17 @@ func (h *host) ship(s raft.SnapshotSend) {
 	w.send(packet{from: h.index, to: c.outTo, kind: packetSnapshot, link: c.out,
 		directory: h.record, addressee: c.outIs, snapshot: x})
 	w.after(shipWithin, evShipped, h, uint64(s.To), uint64(meta.LastIncludedIndex))
+}
+
+// outgoing reads the newest snapshot.
+func (h *host) outgoing() (raft.SnapshotMeta, []byte, error) {
+	meta, content, err := h.store.OpenSnapshot()
+	if err != nil {
+		return meta, nil, err
+	}
+	defer content.Close()
+	b, err := io.ReadAll(content)
+	return meta, b, err
 }
 
 // shipping is a shipment whose end its sender does not know yet.
@@ -93,6 +106,10 @@ func (h *host) onShipment(p packet) {
 	}
 	w.trace.snapshot(h, "received snapshot", &x.meta, int64(len(x.content)))
 	_, err := h.store.SaveSnapshot(x.meta, x)
+	if disk.IsFull(err) && !h.dying {
+		w.trace.line(h, "no room for a snapshot from a peer")
+		return
+	}
 	if !h.dying {
 		h.record.received = max(h.record.received, x.meta.LastIncludedIndex)
 	}

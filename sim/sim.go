@@ -9,8 +9,8 @@
 //
 // The reading order is plan (what a seed draws), world (time and events), host, open, contacts,
 // joining, administer and steward (a node among others), loop, writer and applier (a node without
-// goroutines), network, faults, disks, operators, clients and oracle, truth, check and
-// configurations, live and trials.
+// goroutines), network, faults, diskfaults, rot, disks, operators, clients and oracle, truth, check
+// and configurations, live and trials.
 package sim
 
 import (

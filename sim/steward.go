@@ -87,6 +87,8 @@ func (h *host) dismiss(before *members.Standing) {
 	}
 }
 
+const noteRemoved = "note that the node was removed"
+
 // removed ends this node's part in the cluster, for good: it answers what it has taken, takes no
 // more, and speaks to nobody after a while in which a leader that removed itself may say so.
 func (h *host) removed(patience int64) {
@@ -96,7 +98,7 @@ func (h *host) removed(patience int64) {
 	w := h.world
 	id := h.identity
 	id.Removed = "it was removed"
-	if h.failed("note that the node was removed", storage.SaveIdentity(h.dir, id)) {
+	if h.failed(noteRemoved, storage.SaveIdentity(h.dir, id)) {
 		return
 	}
 	h.identity = id

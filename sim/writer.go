@@ -1,6 +1,9 @@
 package sim
 
-import "drystone/raft"
+import (
+	"drystone/disk"
+	"drystone/raft"
+)
 
 // writer is a node's way to its log: what gathered during one write goes into the next one, and
 // messages leave that hang on it once it is durable.
@@ -10,6 +13,8 @@ type writer struct {
 	release  raft.Index
 	released raft.Index
 	busy     bool
+	full     bool  // writing found the disk full, and is tried again
+	spareAt  int64 // no spare segment is tried before
 }
 
 func (h *host) queueAppend(a raft.Append) {
@@ -54,29 +59,46 @@ func (h *host) onWrite() {
 		w.after(stallStep, evWrite, h, 0, 0)
 		return
 	}
-	x.writing, x.queue = x.queue, x.writing[:0]
+	if !x.full {
+		x.writing, x.queue = x.queue, x.writing[:0]
+	} else if !h.release() {
+		return
+	}
 	if len(x.writing) > 0 {
 		w.check.writing(h, x.writing)
-		if h.failed("write the log", h.store.Write(x.writing)) {
+		used := h.mem.Used()
+		err := h.store.Write(x.writing)
+		if x.full = disk.IsFull(err); x.full && !h.dying {
+			h.waitForSpace(used)
+			return
+		}
+		if h.failed("write the log", err) {
 			return
 		}
 		w.check.wrote(h, x.writing)
 		w.trace.wrote(h, x.writing)
-		if w.random.below(4) == 0 {
+		if w.random.chance(w.plan.spares) {
 			w.after(w.random.spread(w.plan.saveMean), evPrepare, h, 0, 0)
 		}
 	}
-	if x.release > x.released {
-		x.released = x.release
-		if h.failed("release the log", h.store.Release(x.released)) {
-			return
-		}
+	if !h.release() {
+		return
 	}
 	if h.slow > 0 || w.random.below(2) == 0 {
 		h.onWrote()
 		return
 	}
 	w.after(w.random.spread(w.writeMean()), evWrote, h, 0, 0)
+}
+
+// release gives up segments that snapshots have made needless. It is false when the process ended.
+func (h *host) release() bool {
+	x := &h.writer
+	if x.release <= x.released {
+		return true
+	}
+	x.released = x.release
+	return !h.failed("release the log", h.store.Release(x.released))
 }
 
 // onWrote reports a write: first the messages leave that hang on it, then the core learns it.
@@ -107,8 +129,15 @@ func (h *host) onWrote() {
 
 // onPrepare makes a spare segment, between two writes as a goroutine of its own would.
 func (h *host) onPrepare() {
-	if h.world.now < h.stalled {
+	w := h.world
+	if w.now < h.stalled || w.now < h.writer.spareAt {
 		return
 	}
-	h.failed("prepare a segment", h.store.Prepare())
+	err := h.store.Prepare()
+	if disk.IsFull(err) && !h.dying {
+		w.trace.line(h, "no room for a spare segment")
+		h.writer.spareAt = w.now + h.local(sparePause)
+		return
+	}
+	h.failed("prepare a segment", err)
 }

@@ -11,7 +11,7 @@ import (
 // the disk tells, and if it goes, nothing tells of the one before it.
 type Exposed struct {
 	Groups      int
-	First, Last raft.Index // entries; none if First > Last
+	First, Last raft.Index // entries, or what a snapshot stands for; none if First > Last
 	Hard        bool       // term or vote are among it
 }
 
@@ -42,6 +42,9 @@ func FindExposed(dir disk.Dir, places ...disk.Place) (Exposed, error) {
 			switch {
 			case r.kind == recordHard:
 				hard = r.hard
+			case r.kind == recordSnapshot && hit && !r.keep:
+				// All that the snapshot stands for: what of it the log held before, nothing here tells.
+				out.First, out.Last = 1, max(out.Last, r.meta.LastIncludedIndex)
 			case r.kind == recordEntry && hit && out.Last == 0:
 				out.First, out.Last = r.entry.Index, r.entry.Index
 			case r.kind == recordEntry && hit:

@@ -55,3 +55,30 @@ func TestExposed(t *testing.T) {
 		}
 	}
 }
+
+// TestExposedSnapshot: with the marker of a snapshot that replaced the log goes all that it stood
+// for. One that kept the log only takes itself along.
+func TestExposedSnapshot(t *testing.T) {
+	for _, c := range []struct {
+		keep bool
+		want Exposed
+	}{
+		{false, Exposed{1, 1, 9, false}},
+		{true, Exposed{1, 1, 0, false}},
+	} {
+		mem := disk.NewMem(1)
+		l, _ := mustOpen(t, mem.Dir(), Options{Node: 1, Salt: 1})
+		mustAppend(t, l, entries(1, 1, 2, "a")) // at 512
+		m := raft.SnapshotMeta{LastIncludedIndex: 9, LastIncludedTerm: 1}
+		if c.keep {
+			m.LastIncludedIndex = 2
+		}
+		a := raft.Append{Hard: raft.HardState{CurrentTerm: 1}, Snapshot: &m, KeepLog: c.keep}
+		mustAppend(t, l, []raft.Append{a}) // at 1024
+		place := disk.Place{File: segmentName(1, mix(1, 1)), Offset: 1024, Length: 1}
+		got, err := FindExposed(mem.Dir(), place)
+		if err != nil || got != c.want {
+			t.Errorf("keep %v: %+v, %v, want %+v", c.keep, got, err, c.want)
+		}
+	}
+}
