@@ -40,7 +40,9 @@ func newBook(t *testing.T, c *proc.Cluster) *book {
 	}
 	began := time.Now()
 	now := func() int64 { return time.Since(began).Nanoseconds() }
-	b := &book{caller: torture.NewCaller(addresses, now), nodes: len(addresses), patience: 2 * time.Second}
+	b := &book{
+		caller: torture.NewCaller(addresses, now), nodes: len(addresses), patience: 2 * time.Second,
+	}
 	t.Cleanup(b.caller.Close)
 	return b
 }

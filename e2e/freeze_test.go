@@ -14,8 +14,8 @@ import (
 var freezes = flag.Int("freezes", 6, "SIGSTOPs of the leader in TestFreeze")
 
 // TestFreeze: the leader is stopped again and again, for half an election timeout or for twenty or
-// for anything between, and goes on where it was. Reads of all nodes are linearizable, and no client
-// that goes from node to node ever sees less than before.
+// for anything between, and goes on where it was. Reads of all nodes are linearizable, and no
+// client that goes from node to node ever sees less than before.
 func TestFreeze(t *testing.T) {
 	const election = 150 * time.Millisecond
 	c := proc.Start(t, proc.Options{Nodes: 3, Flags: append([]string{

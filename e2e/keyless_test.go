@@ -21,8 +21,8 @@ import (
 )
 
 var (
-	keylessPushes = flag.Int("keyless.pushes", 400, "pushes of TestKeyless")
-	keylessKills  = flag.Int("keyless.kills", 3, "SIGKILLs of the leader in TestKeyless")
+	keylessPushes = flag.Int("keyless.pushes", 640, "pushes of TestKeyless")
+	keylessKills  = flag.Int("keyless.kills", 8, "SIGKILLs of the leader in TestKeyless")
 )
 
 // lateness is how much later than its deadline an answer may arrive on this machine: nothing is

@@ -20,7 +20,8 @@ import (
 var (
 	onceOps   = flag.Int("once.ops", 16, "pushes and pops of each client of TestOnce")
 	onceKills = flag.Int("once.kills", 2, "SIGKILLs of the leader in TestOnce")
-	onceLate  = flag.Duration("once.late", 300*time.Millisecond, "TestOnce repeats each request so late, at most")
+	onceLate  = flag.Duration("once.late", 300*time.Millisecond,
+		"TestOnce repeats each request so late, at most")
 )
 
 // answer is what a client was told under a key.

@@ -28,8 +28,8 @@ type probe struct {
 }
 
 // TestParted: two nodes of five are cut off, with the leader and without it. They answer every
-// write and every linearizable read by its deadline, and never with success; nothing they refused is
-// applied later. The other three go on. Then there is one history.
+// write and every linearizable read by its deadline, and never with success; nothing they refused
+// is applied later. The other three go on. Then there is one history.
 func TestParted(t *testing.T) {
 	c := startLined(t, proc.Options{Nodes: 5})
 	b := newBook(t, c.Cluster)
