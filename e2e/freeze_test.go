@@ -11,7 +11,7 @@ import (
 	"drystone/torture/history"
 )
 
-var freezes = flag.Int("freezes", 6, "SIGSTOPs of the leader in TestFreeze")
+var freezes = flag.Int("freezes", 5, "SIGSTOPs of the leader in TestFreeze")
 
 // TestFreeze: the leader is stopped again and again, for half an election timeout or for twenty or
 // for anything between, and goes on where it was. Reads of all nodes are linearizable, and no
