@@ -5,6 +5,12 @@
 //	go test ./e2e -engine etcd
 //	go test ./e2e -run GrowReplaceShrink -members.rounds 10 -v
 //	go test ./e2e -run 'TestHandOver|TestFailover' -failovers 20 -v
+//	go test ./e2e -run 'TestOnce$' -once.ops 2000 -once.kills 20 -once.late 60s -timeout 1h -v
+//	go test ./e2e -run TestCurl -curl.kills 10 -v
+//	go test ./e2e -run TestKeyless -keyless.pushes 10000 -keyless.kills 50 -v
+//	go test ./e2e -run TestFreeze -freezes 500 -timeout 1h -v
+//	go test ./e2e -run TestParted -parted.rounds 20 -v
+//	go test ./e2e -run TestSessions -sessions.opened 10000 -sessions.max 100 -v
 package e2e
 
 import (

@@ -25,22 +25,34 @@ const (
 // replyMax bounds what is read of an answer.
 const replyMax = 16 << 20
 
-// caller sends single requests to single nodes, and says honestly what it knows then. It repeats
-// nothing: that is the load's business, which writes down each attempt.
-type caller struct {
-	cluster *cluster
-	http    *http.Client
-	now     func() int64 // ns since the run began
+// Caller sends single requests to single nodes, and says honestly what it knows then. It repeats
+// nothing: that is the business of who uses it, and writes down each attempt. It is safe for use by
+// many goroutines.
+type Caller struct {
+	addresses []string // by node
+	http      *http.Client
+	now       func() int64
 }
 
-func newCaller(c *cluster, now func() int64) *caller {
+// NewCaller calls nodes, the first of which has the number 1, at their HTTP addresses. now is in ns
+// since the run began.
+func NewCaller(addresses []string, now func() int64) *Caller {
+	return &Caller{addresses: addresses, now: now, http: &http.Client{Transport: &http.Transport{
+		MaxIdleConnsPerHost: 256, IdleConnTimeout: 10 * time.Second,
+	}}}
+}
+
+// newCaller calls the nodes of a cluster over their lines.
+func newCaller(c *cluster, now func() int64) *Caller {
+	var front []string
 	behind := map[string]string{} // line to node
 	for i, line := range c.front {
+		front = append(front, line.Address())
 		behind[line.Address()] = c.nodes[i].http
 	}
+	caller := NewCaller(front, now)
 	var d net.Dialer
-	t := &http.Transport{MaxIdleConnsPerHost: 256, IdleConnTimeout: 10 * time.Second}
-	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		// A line takes connections also when its node does not. That nothing listens is known to
 		// a client, so it is asked for here.
 		probe, err := d.DialContext(ctx, network, behind[address])
@@ -50,12 +62,16 @@ func newCaller(c *cluster, now func() int64) *caller {
 		probe.Close()
 		return d.DialContext(ctx, network, address)
 	}
-	return &caller{cluster: c, http: &http.Client{Transport: t}, now: now}
+	caller.http.Transport.(*http.Transport).DialContext = dial
+	return caller
 }
 
-// do sends an operation to a node and fills in what became of it. With a ctx that ends, or after
-// patience, it is unknown.
-func (c *caller) do(
+// Close closes the connections that nothing is under way on.
+func (c *Caller) Close() { c.http.CloseIdleConnections() }
+
+// Do sends an operation to a node and fills in what became of it. With a ctx that ends, or after
+// patience, it is unknown; the node is given four fifths of that as its deadline.
+func (c *Caller) Do(
 	ctx context.Context, op history.Op, node int, patience time.Duration,
 ) history.Op {
 	op.Node, op.Outcome, op.Code, op.Result = node, "", "", nil
@@ -84,9 +100,8 @@ func (c *caller) do(
 	return op
 }
 
-func (c *caller) request(ctx context.Context, op *history.Op, timeout time.Duration) *http.Request {
-	node := c.cluster.front[op.Node-1].Address()
-	url := "http://" + node + "/v1/stacks/" + op.Args.Stack + "/" + op.Op
+func (c *Caller) request(ctx context.Context, op *history.Op, timeout time.Duration) *http.Request {
+	url := "http://" + c.addresses[op.Node-1] + "/v1/stacks/" + op.Args.Stack + "/" + op.Op
 	method, body := http.MethodGet, any(nil)
 	switch op.Op {
 	case history.Push:

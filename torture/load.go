@@ -68,7 +68,7 @@ func (p *plot) all() []string {
 
 // load is clients that push, pop and read at a rate, whatever happens to the nodes.
 type load struct {
-	caller *caller
+	caller *Caller
 	out    *history.Writer
 	nodes  int
 	pause  time.Duration // of a client between operations, on average
@@ -82,7 +82,7 @@ type load struct {
 	strange []string // answers that no client may get; a few
 }
 
-func newLoad(o *Options, c *caller, out *history.Writer) *load {
+func newLoad(o *Options, c *Caller, out *history.Writer) *load {
 	l := &load{
 		caller: c, out: out, nodes: o.Nodes,
 		pause: time.Duration(float64(o.Clients) / o.Rate * float64(time.Second)),
@@ -116,7 +116,7 @@ func (l *load) stacks() (names []string) {
 func (l *load) attempt(
 	ctx context.Context, op history.Op, node int, patience time.Duration,
 ) history.Op {
-	op = l.caller.do(ctx, op, node, patience)
+	op = l.caller.Do(ctx, op, node, patience)
 	l.out.Op(op)
 	l.ops.Add(1)
 	switch op.Outcome {

@@ -46,7 +46,7 @@ func (r *run) push(t *testing.T, value string) {
 		Op: history.Push, Key: value, Args: history.Args{Stack: "s", Values: []string{value}},
 	}
 	for try := 0; ctx.Err() == nil; try++ {
-		if r.caller.do(ctx, op, 1+try%len(r.cluster.nodes), time.Second).Outcome == history.Applied {
+		if r.caller.Do(ctx, op, 1+try%len(r.cluster.nodes), time.Second).Outcome == history.Applied {
 			return
 		}
 		rest(ctx, 10*time.Millisecond)
@@ -127,7 +127,7 @@ func TestAllLinks(t *testing.T) {
 		return true
 	})
 	op := history.Op{Op: history.Size, Args: history.Args{Stack: "s"}}
-	if got := r.caller.do(t.Context(), op, 1, 300*time.Millisecond); got.Outcome == history.Applied {
+	if got := r.caller.Do(t.Context(), op, 1, 300*time.Millisecond); got.Outcome == history.Applied {
 		t.Errorf("a read without a leader is answered: %+v", got)
 	}
 	lift()

@@ -85,7 +85,7 @@ type run struct {
 	cluster *cluster
 	watch   *watch
 	out     *history.Writer
-	caller  *caller
+	caller  *Caller
 	load    *load
 	storm   *storm
 	result  Result
@@ -124,7 +124,7 @@ func Run(ctx context.Context, o Options) (_ *Result, err error) {
 		return nil, err
 	}
 	r.prepare(file)
-	defer r.caller.http.CloseIdleConnections()
+	defer r.caller.Close()
 	defer r.watch.http.CloseIdleConnections()
 	if err := r.start(ctx); err != nil {
 		return nil, err

@@ -19,6 +19,8 @@ type Faults struct {
 	// parts of a snapshot are never touched, since they count on TCP for it. Where Loss is 1
 	// those wait, so that no connection can be made.
 	Loss, Duplicate float64
+	// Break is the share of those messages at which the connection breaks, in their midst.
+	Break float64
 	// Delay is how late everything is, at least; twice as much at most. Order stays.
 	Delay time.Duration
 	// Rate is how many bytes a second pass, in each direction; 0 for all that come.
@@ -35,7 +37,7 @@ func (f Faults) and(g Faults) Faults {
 	}
 	return Faults{
 		Loss: max(f.Loss, g.Loss), Duplicate: max(f.Duplicate, g.Duplicate),
-		Delay: f.Delay + g.Delay, Rate: rate,
+		Break: max(f.Break, g.Break), Delay: f.Delay + g.Delay, Rate: rate,
 		Hold: f.Hold || g.Hold, HoldBack: f.HoldBack || g.HoldBack,
 	}
 }

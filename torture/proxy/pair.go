@@ -25,6 +25,7 @@ const (
 type piece struct {
 	bytes   []byte
 	message bool      // of those that may be lost
+	breaks  bool      // the connection breaks in its midst
 	broken  bool      // an end that is no orderly one
 	due     time.Time // not before
 }
@@ -86,6 +87,7 @@ func (p *pair) read(from net.Conn, forward bool, waiting chan<- piece) {
 		}
 		f, _ := p.line.faults()
 		if len(b) > 0 && !(x.message && rand.Float64() < f.Loss) {
+			x.breaks = x.message && rand.Float64() < f.Break
 			x.due = later(last, f.Delay)
 			last = x.due
 			waiting <- x
@@ -147,7 +149,7 @@ func (p *pair) write(to net.Conn, forward bool, waiting <-chan piece) bool {
 			half, ok := to.(interface{ CloseWrite() error })
 			return !x.broken && ok && half.CloseWrite() == nil
 		}
-		if forward && p.cut.Load() {
+		if x.breaks || forward && p.cut.Load() {
 			to.Write(x.bytes[:len(x.bytes)/2]) // it breaks either way
 			return false
 		}

@@ -253,6 +253,21 @@ func TestCut(t *testing.T) {
 	}
 }
 
+// TestBreaks: half of a message that is chosen, and what came before it is whole.
+func TestBreaks(t *testing.T) {
+	line, dialer, target := link(t, true)
+	line.Impose(Faults{Break: 1})
+	say(t, dialer, greeting())
+	say(t, dialer, message(1))
+	got, err := io.ReadAll(target)
+	if err == nil && len(got) >= len(greeting())+len(message(1)) {
+		t.Errorf("%d bytes of %d arrived", len(got), len(greeting())+len(message(1)))
+	}
+	if _, err := dialer.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the dialer sees %v", err)
+	}
+}
+
 // TestNobodyThere: a dialer learns at once that the target does not take connections.
 func TestNobodyThere(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
