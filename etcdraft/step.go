@@ -71,6 +71,12 @@ func (e *Engine) welcome(m raft.Message) bool {
 		return !(b.PreVote && b.Granted && e.standBack)
 	case raft.AppendEntries:
 		return wellFormed(m.Term, raft.Position{Index: b.PrevLogIndex, Term: b.PrevLogTerm}, b.Entries)
+	case raft.Heartbeat:
+		// etcd asserts that the entry is there, and not which.
+		term, known := e.log.term(b.Commit)
+		if known && b.CommitTerm > 0 && m.Term >= e.at.hard.CurrentTerm {
+			assert(b.CommitTerm == term, "the leader counts entries that this disk has lost")
+		}
 	case raft.AppendReply:
 		return b.MatchIndex <= e.log.lastIndex() || e.at.hard.CurrentTerm != m.Term
 	case raft.SnapshotReply:
@@ -81,6 +87,12 @@ func (e *Engine) welcome(m raft.Message) bool {
 		return e.at.role != raft.Leader && m.Term == e.at.hard.CurrentTerm && e.prepareToStand()
 	}
 	return true
+}
+
+// withCommitTerm says which entry a heartbeat takes its receiver to have.
+func (e *Engine) withCommitTerm(h raft.Heartbeat) raft.Heartbeat {
+	h.CommitTerm, _ = e.log.term(h.Commit)
+	return h
 }
 
 // wellFormed reports whether entries follow prev without a gap, in terms that never decrease and
@@ -196,6 +208,10 @@ func (e *Engine) take(rd etcd.Ready) {
 			if m.GetType() == pb.MsgVote {
 				e.asked = append(e.asked, said)
 			}
+		case pb.MsgHeartbeat:
+			said := fromMessage(m)
+			said.Body = e.withCommitTerm(said.Body.(raft.Heartbeat))
+			e.send(said)
 		default:
 			e.send(fromMessage(m))
 		}

@@ -165,6 +165,7 @@ func toMessage(m raft.Message) *pb.Message {
 	case raft.Heartbeat:
 		p.Type = pb.MsgHeartbeat.Enum()
 		p.Commit, p.Context = new(uint64(b.Commit)), toContext(b.Read)
+		p.LogTerm = new(uint64(b.CommitTerm)) // etcd looks at it in other messages only
 	case raft.HeartbeatReply:
 		p.Type = pb.MsgHeartbeatResp.Enum()
 		p.Context = toContext(b.Read)
@@ -211,7 +212,7 @@ func fromMessage(p *pb.Message) raft.Message {
 		}
 	case pb.MsgHeartbeat:
 		m.Body = raft.Heartbeat{
-			Commit: raft.Index(p.GetCommit()), Read: fromContext(p.GetContext()),
+			Commit: raft.Index(p.GetCommit()), Read: fromContext(p.GetContext()), CommitTerm: term,
 		}
 	case pb.MsgHeartbeatResp:
 		m.Body = raft.HeartbeatReply{Read: fromContext(p.GetContext())}

@@ -251,7 +251,7 @@ func (c *canonical) message(m Message) {
 		c.numbers(b.MatchIndex, b.PrevLogIndex, b.HintIndex, Index(b.HintTerm))
 	case Heartbeat:
 		c.dst = append(c.dst, 5)
-		c.numbers(b.Commit, Index(b.Read))
+		c.numbers(b.Commit, Index(b.Read), Index(b.CommitTerm))
 	case HeartbeatReply:
 		c.dst = append(c.dst, 6)
 		c.number(int(b.Read))

@@ -41,8 +41,9 @@ type (
 	}
 	// Heartbeat keeps a leader's authority (§5.2) and confirms it for reads (thesis §6.4).
 	Heartbeat struct {
-		Commit Index // min(matchIndex of the receiver, commitIndex)
-		Read   uint64
+		Commit     Index // min(matchIndex of the receiver, commitIndex)
+		Read       uint64
+		CommitTerm Term // of the leader's entry at Commit; 0 if its log does not say any more
 	}
 	// HeartbeatReply answers Heartbeat; Read echoes.
 	HeartbeatReply struct {

@@ -52,7 +52,8 @@ func (r *Raft) stepDown() {
 func (r *Raft) sendHeartbeat(l *leader, p *progress) {
 	commit := min(p.matchIndex, r.commitIndex)
 	p.told = max(p.told, commit)
-	r.send(p.id, r.currentTerm, Heartbeat{Commit: commit, Read: l.reads.newest()})
+	term, _ := r.log.term(commit)
+	r.send(p.id, r.currentTerm, Heartbeat{Commit: commit, Read: l.reads.newest(), CommitTerm: term})
 }
 
 // replicate sends every peer what it lacks (Fig2/L.3), as far as it may be sent ahead, and the
@@ -262,8 +263,10 @@ func (r *Raft) onRefusal(p *progress, a AppendReply) {
 // onHeartbeat answers a leader at once, and learns what is committed.
 func (r *Raft) onHeartbeat(_ *follower, m Message, h Heartbeat) {
 	if h.Commit > r.commitIndex {
-		// The leader names no more than this node has acknowledged.
-		r.assert(h.Commit <= r.log.lastIndex(),
+		// The leader names no more than this node has acknowledged. A disk that lost the newest group
+		// it wrote shows what that replaced, if anything.
+		term, known := r.log.term(h.Commit)
+		r.assert(known && (h.CommitTerm == 0 || h.CommitTerm == term),
 			"the leader counts entries that this disk has lost")
 		r.rule(AE5, LeaderCommitted, m.From, r.log.position(h.Commit), Position{})
 		r.commitTo(h.Commit)

@@ -219,7 +219,7 @@ func (w *bodyWords) body(kind string) Body {
 		}
 		return AppendReply{Success: true, MatchIndex: w.index("match")}
 	case "Heartbeat":
-		return Heartbeat{w.index("commit"), w.number("read")}
+		return Heartbeat{Commit: w.index("commit"), Read: w.number("read")}
 	case "HeartbeatReply":
 		return HeartbeatReply{w.number("read")}
 	case "InstallSnapshot":

@@ -69,10 +69,10 @@ type record struct {
 	cluster     string
 	incarnation string
 	boot        uint64
-	damaged     bool       // something was done to its disk: it need not find all that was durable
-	rot         *rot       // bytes of it have changed, and no start has got over that yet
-	short       raft.Index // up to here it may miss what it has acknowledged; 0: it misses nothing
-	rolledBack  bool       // it is an older copy of another one
+	damaged     bool          // something was done to its disk: it need not find all that was durable
+	rot         *rot          // bytes of it have changed, and no start has got over that yet
+	short       raft.Position // the last of what it has acknowledged and may miss; zero: nothing
+	rolledBack  bool          // it is an older copy of another one
 }
 
 // view is what the checker last saw of a node in this boot.

@@ -93,7 +93,7 @@ func (h *host) loop() {
 	}
 	h.looping = true
 	defer func() { h.looping = false }()
-	if h.record.short > 0 {
+	if h.record.short.Index > 0 {
 		defer h.misses()
 	}
 	now, ticked := h.clock(), h.pile.ticked
@@ -137,7 +137,8 @@ func (h *host) feed(now uint64) {
 	h.feedApplied(now)
 	for _, meta := range p.saved {
 		r.Compact(meta)
-		h.releaseBefore(h.core.Status().FirstIndex)
+		// A received snapshot may be the log's beginning by now, and its Append not durable yet.
+		h.releaseBefore(min(h.core.Status().FirstIndex, meta.LastIncludedIndex+1))
 	}
 	for _, s := range p.shipped {
 		r.Shipped(s.to, s.meta, s.ok)

@@ -18,6 +18,7 @@ import (
 type rot struct {
 	patches  []patch
 	loss     disk.Loss // what need not be found any more
+	lastTerm raft.Term // of the last entry of that
 	refused  bool      // a start has refused the directory for it
 	foreseen bool      // and somebody is about to see to it
 }
@@ -34,7 +35,7 @@ const sectorBytes = 512
 // rot changes something on a machine's disk, which loses power first if it runs, if the cluster
 // owes anything after that. What an atlas leaves unprotected is not done.
 func (w *world) rot(h *host) {
-	if h.record.rot != nil || h.record.short > 0 || h.record.rolledBack || h.gone ||
+	if h.record.rot != nil || h.record.short.Index > 0 || h.record.rolledBack || h.gone ||
 		h.record.cluster == "" || !w.founded() {
 		return
 	}
@@ -55,11 +56,23 @@ func (w *world) rot(h *host) {
 		h.mem.Crash()
 	}
 	w.faults[faultRot]++
-	h.record.rot = &rot{patches: patches, loss: loss}
+	h.record.rot = &rot{patches: patches, loss: loss, lastTerm: w.termOn(image, loss.Last)}
 	for i := range patches {
 		w.trace.line(h, "rot at", patches[i].String())
 		h.overwrite(&patches[i], patches[i].is)
 	}
+}
+
+// termOn is the term of an entry as a log at rest has it; 0 if it has none.
+func (w *world) termOn(m *disk.Mem, i uint64) (term raft.Term) {
+	if _, err := wal.Scan(m.Dir(), func(r wal.Record) {
+		if r.OK && r.Kind == "entry" && r.Index == raft.Index(i) {
+			term = r.Term
+		}
+	}); err != nil {
+		w.fail("Simulator", "read a log at rest: %v", err)
+	}
+	return term
 }
 
 // patches draws places of a directory at rest and what changes there, most often one.
@@ -306,10 +319,11 @@ func (h *host) gotOver(found *storage.Restored) {
 		return
 	}
 	h.record.rot = nil
-	switch last := lastOf(&found.Raft); {
-	case r.loss.Silent && last < raft.Index(r.loss.Last):
+	end := raft.Position{Index: raft.Index(r.loss.Last), Term: r.lastTerm}
+	switch {
+	case r.loss.Silent && end.Term > 0 && !h.record.durable.holds(end.Index, end.Term):
 		w.reach(markRotNewest)
-		h.record.short = raft.Index(r.loss.Last)
+		h.record.short = end
 		w.trace.line(h, "misses without a word what was written last")
 	case strings.Contains(found.Torn, "passed over"):
 		w.reach(markRotSnapshot)
@@ -350,13 +364,16 @@ func (c *checker) mayBeLeft(h *host, found *raft.Restored) bool {
 // noticed are the words in which the engines say that a leader counts what its follower has lost.
 var noticed = []string{"the leader counts entries that this disk has lost", "tocommit("}
 
-// misses ends a node that learns in this way that its log is shorter than it was. It does so at
+// misses ends a node that learns in this way that its log lacks what it had. It does so at
 // each start, until somebody else leads, who asks it what it has.
 func (h *host) misses() {
 	p := recover()
 	if p == nil {
-		if h.core != nil && h.record.durable.last() >= h.record.short {
-			h.record.short = 0
+		m, end := &h.record.durable, h.record.short
+		now, _ := m.term(end.Index)
+		other := h.world.check.isCommitted(raft.Position{Index: end.Index, Term: now})
+		if h.core != nil && m.last() >= end.Index && (m.holds(end.Index, end.Term) || other) {
+			h.record.short = raft.Position{}
 		}
 		return
 	}
@@ -374,7 +391,7 @@ func (h *host) misses() {
 // handOver lets somebody else lead than who counts what a node has lost.
 func (w *world) handOver(h *host) {
 	l := w.leader()
-	if l == nil || h.record.short == 0 {
+	if l == nil || h.record.short.Index == 0 {
 		return
 	}
 	for _, id := range w.check.inForce(&l.record.handed).Voters {

@@ -70,6 +70,7 @@ func encodeRaft(dst []byte, m *raft.Message) []byte {
 		head(kindHeartbeat)
 		dst = appendU64(dst, uint64(body.Commit))
 		dst = appendU64(dst, body.Read)
+		dst = appendU64(dst, uint64(body.CommitTerm))
 	case raft.HeartbeatReply:
 		head(kindHeartbeatReply)
 		dst = appendU64(dst, body.Read)
@@ -118,7 +119,9 @@ func (c *cursor) raft(kind uint8) (Message, error) {
 			HintIndex: raft.Index(c.u64()), HintTerm: raft.Term(c.u64()),
 		}
 	case kindHeartbeat:
-		m.Body = raft.Heartbeat{Commit: raft.Index(c.u64()), Read: c.u64()}
+		m.Body = raft.Heartbeat{
+			Commit: raft.Index(c.u64()), Read: c.u64(), CommitTerm: raft.Term(c.u64()),
+		}
 	case kindHeartbeatReply:
 		m.Body = raft.HeartbeatReply{Read: c.u64()}
 	case kindInstallSnapshot:

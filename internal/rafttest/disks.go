@@ -1,8 +1,10 @@
 package rafttest
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"drystone/raft"
 	"drystone/replica"
@@ -19,6 +21,7 @@ var disks = []claim{
 	{"candidacy waits for the disk", 3, voters(3), candidacyWaitsForTheDisk},
 	{"others first", 3, voters(3), othersFirst},
 	{"hanging disk", 3, voters(3), hangingDisk},
+	{"lost group is noticed", 3, voters(3), lostGroupIsNoticed},
 	{"only disk hangs", 2, raft.Members{Voters: ids(1), Learners: []raft.NodeID{2}}, onlyDiskHangs},
 }
 
@@ -376,5 +379,54 @@ func heartbeatReplyWaitsForItsTerm(c *Cluster) {
 	e.Step(beat)
 	if rd, _ = e.Ready(); len(rd.Send) != 1 || len(rd.Append.After) != 1 {
 		c.t.Fatalf("a heartbeat waits for the log: %+v", rd)
+	}
+}
+
+// §5.5: a disk that loses the newest group it wrote shows an end that may look whole: what the lost
+// entries replaced. Whoever comes back with that stops, rather than take it for what is committed.
+func lostGroupIsNoticed(c *Cluster) {
+	c.elected(2)
+	lead := c.elected(1)
+	c.offer(lead, 1)
+	c.run(2)
+	said := c.nextHeartbeat(lead, 2)
+	commit := said.Body.(raft.Heartbeat).Commit
+	if last := lead.Engine.Status().LastIndex; commit != last {
+		c.fail("n1 says that %d is committed, of %d", commit, last)
+	}
+	for _, back := range []raft.Term{0, 1} { // the end is of so many terms before
+		entries := make([]raft.Entry, commit)
+		for i := range entries {
+			entries[i] = raft.Entry{Index: raft.Index(i + 1), Term: said.Term - back}
+		}
+		e := c.engine(2).New(raft.Config{ID: 2}, raft.Restored{
+			Hard:     raft.HardState{CurrentTerm: said.Term},
+			Snapshot: raft.SnapshotMeta{Members: c.first}, Entries: entries,
+		})
+		stopped := func() (stopped bool) {
+			defer func() {
+				stopped = strings.Contains(fmt.Sprint(recover()), "this disk has lost")
+			}()
+			e.Step(said)
+			return false
+		}()
+		if took := e.Status().Commit == commit; stopped != (back > 0) || took == stopped {
+			c.t.Errorf("the end is of %d terms before: stops: %v, and takes it for committed: %v", back,
+				stopped, took)
+		}
+	}
+}
+
+// nextHeartbeat is what a leader says next to a peer.
+func (c *Cluster) nextHeartbeat(lead *Node, to raft.NodeID) raft.Message {
+	for {
+		lead.Engine.Tick()
+		for rd, ok := lead.Engine.Ready(); ok; rd, ok = lead.Engine.Ready() {
+			for _, m := range rd.Send {
+				if _, is := m.Body.(raft.Heartbeat); is && m.To == to {
+					return m
+				}
+			}
+		}
 	}
 }
