@@ -33,7 +33,7 @@ func (n Self) Judge(h wire.Hello) wire.HelloReply {
 		return refuse(wire.HelloWrongNode, "both sides are node %d: two nodes were started with one "+
 			"--id", id.Node)
 	}
-	if h.Incarnation == "" || !roster.Valid(h.Incarnation, h.Peer) {
+	if h.Node == 0 || h.Incarnation == "" || !roster.Valid(h.Incarnation, h.Peer) {
 		// What is heard here enters the roster, and is read there by everybody, for ever.
 		return refuse(wire.HelloVersion, "node %d does not name its data directory and its address as "+
 			"node %d knows such names", h.Node, id.Node)
