@@ -18,7 +18,7 @@ import (
 type rot struct {
 	patches  []patch
 	loss     disk.Loss // what need not be found any more
-	lastTerm raft.Term // of the last entry of that
+	lastTerm raft.Term // of the last entry of that; 0 if a snapshot stands for it
 	refused  bool      // a start has refused the directory for it
 	foreseen bool      // and somebody is about to see to it
 }
@@ -320,8 +320,9 @@ func (h *host) gotOver(found *storage.Restored) {
 	}
 	h.record.rot = nil
 	end := raft.Position{Index: raft.Index(r.loss.Last), Term: r.lastTerm}
+	m := &h.record.durable
 	switch {
-	case r.loss.Silent && end.Term > 0 && !h.record.durable.holds(end.Index, end.Term):
+	case r.loss.Silent && (m.last() < end.Index || end.Term > 0 && !m.holds(end.Index, end.Term)):
 		w.reach(markRotNewest)
 		h.record.short = end
 		w.trace.line(h, "misses without a word what was written last")
