@@ -88,19 +88,20 @@ type Report struct {
 // OK says whether every property held.
 func (r *Report) OK() bool { return r.Property == "" }
 
-// String is the last line of a run.
+// String is the last line of a run. With a trace it leaves out the speed, the only thing that would
+// differ the next time.
 func (r *Report) String() string {
 	verdict := "ok"
 	if !r.OK() {
 		verdict = "FAIL " + r.Property
 	}
-	speed := 0.0
-	if r.Took > 0 {
-		speed = r.Simulated.Seconds() / r.Took.Seconds()
+	speed := ""
+	if r.Took > 0 && r.Options.Trace == nil {
+		speed = fmt.Sprintf("speed=%.0fx ", r.Simulated.Seconds()/r.Took.Seconds())
 	}
 	return fmt.Sprintf("seed=%d nodes=%d steps=%d simulated=%.1fs committed=%d acked=%d faults=%d "+
-		"speed=%.0fx %s", r.Options.Seed, r.Nodes, r.Steps, r.Simulated.Seconds(), r.Committed,
-		r.Acked, r.Faults, speed, verdict)
+		"%s%s", r.Options.Seed, r.Nodes, r.Steps, r.Simulated.Seconds(), r.Committed, r.Acked,
+		r.Faults, speed, verdict)
 }
 
 // Replay is the command that runs the same again, with a line for every event.

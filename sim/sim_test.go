@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"hash/fnv"
+	"io"
 	"runtime"
 	"strings"
 	"testing"
@@ -98,6 +99,7 @@ func TestDeterminism(t *testing.T) {
 			o.Trace = h
 			r := Run(o)
 			runtime.GOMAXPROCS(before)
+			io.WriteString(h, r.String())
 			sums = append(sums, h.Sum64())
 			if r.Digest != plain.Digest || r.Steps != plain.Steps {
 				t.Errorf("seed %d with %d processors and a trace: digest %x after %d steps, "+
