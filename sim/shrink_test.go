@@ -56,7 +56,7 @@ func TestShrink(t *testing.T) {
 		before, after = before+s.LinesBefore, after+s.LinesAfter
 		struck, left = struck+int(failed.Faults), left+int(s.Report.Faults)
 	}
-	if after > before*2/3 || left > struck/2 {
+	if after > before*2/3 || left > struck*2/3 {
 		t.Errorf("%d of %d lines are left, %d of %d faults", after, before, left, struck)
 	}
 }
