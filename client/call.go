@@ -20,6 +20,7 @@ type call struct {
 	contentType string
 	endpoint    string // the only one to ask, and at once: its silence is an answer; "" for any
 	waits       bool   // the node is asked to wait: one attempt may have all the time
+	alone       bool   // a node answers it without the others: it may be asked though it cannot write
 
 	// What a write is told from another by. A read has none of it.
 	write      bool
@@ -124,7 +125,7 @@ func (c *Client) read(ctx context.Context, path string, q url.Values, o ReadOpti
 		}
 	}
 	setNumber(q, "min_index", o.MinIndex)
-	return c.send(ctx, call{method: http.MethodGet, path: path, query: q}, out)
+	return c.send(ctx, call{method: http.MethodGet, path: path, query: q, alone: o.Stale}, out)
 }
 
 func (c *Client) send(ctx context.Context, k call, out any) (Meta, error) {
@@ -168,6 +169,7 @@ func (c *Client) do(ctx context.Context, k call) (reply, *Error) {
 		return c.ask(ctx, k, &progress)
 	}
 	way, pause := newRotation(&c.pool), firstPause
+	way.alone = k.alone
 	for {
 		e, wait := way.next()
 		if e == nil {

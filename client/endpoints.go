@@ -62,10 +62,11 @@ type rotation struct {
 	pool  *pool
 	tried map[*endpoint]bool // in this round
 	out   map[*endpoint]bool // of no use to this call
+	alone bool               // those who are busy are asked once as well
 }
 
 func newRotation(p *pool) *rotation {
-	return &rotation{p, map[*endpoint]bool{}, map[*endpoint]bool{}}
+	return &rotation{pool: p, tried: map[*endpoint]bool{}, out: map[*endpoint]bool{}}
 }
 
 // next is whom to ask, from the one that answered last onwards. nil: the round is over, and the
@@ -84,6 +85,9 @@ func (r *rotation) next() (e *endpoint, wait time.Duration) {
 			continue
 		}
 		until := max(0, e.busy.Sub(now))
+		if r.alone && !r.tried[e] {
+			until = 0
+		}
 		if wait < 0 || until < wait {
 			wait = until
 		}
@@ -104,7 +108,10 @@ func (r *rotation) next() (e *endpoint, wait time.Duration) {
 }
 
 // again begins another round.
-func (r *rotation) again() { clear(r.tried) }
+func (r *rotation) again() {
+	clear(r.tried)
+	r.alone = false
+}
 
 // drop leaves an endpoint out of the rest of the call.
 func (r *rotation) drop(e *endpoint) { r.out[e] = true }
